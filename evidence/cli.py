@@ -21,10 +21,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from evidence import __version__
-from evidence.database import rewound, tag_filter
+from evidence.database import rewound
 from evidence.errors import ConfigError, EvidenceError
-from evidence.export import atomic_output, file_formats
-from evidence.export.columns import SHAPES, Shape
+from evidence.export import atomic_output
 from evidence.export.wording import count_noun
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from evidence.data_model import Doi, ProviderName, VerdictName
     from evidence.evaluation import screening_and_tagging_accuracy
+    from evidence.export.columns import Shape
     from evidence.harvest import sources
     from evidence.harvest.chosen_providers import ChosenProviders
     from evidence.harvest.sources import Method
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from evidence.rules.topic import Topic
 
 # A command imports what it needs when it runs: importing the network, the database and the rules takes longer than most
-# commands, and `evidence --help` needs none of them.
+# commands, and `evidence --help` needs none of them. The names that options may have are written out here for the same reason;
+# tests compare them with those that the modules know.
 
 VERDICTS = ("include", "exclude", "unsure")
 METHODS = ("database", "register", "website", "organisation", "citation", "other")
@@ -49,6 +50,10 @@ EXPORTED_VERDICTS = (*VERDICTS, "duplicate", "all")
 NOTHING_NEW = 4
 """The exit code of `report changes --exit-code` when nothing is new: one that no failure has."""
 VARIABLE = "_EVIDENCE_COMPLETE"
+EXPORT_FORMATS = (
+    "csv", "xlsx", "ris", "bibtex", "csl-json", "nbib", "endnote-xml", "jsonl", "parquet", "jsonld", "annotations", "asreview",
+)  # fmt: skip
+SHAPES = ("lists", "wide", "long")
 TAXONOMY_FORMATS = ("turtle", "jsonld", "csv")
 TOOLS = ("rayyan", "covidence", "asreview", "zotero", "eppi", "metapsy")
 
@@ -761,6 +766,7 @@ def decide(
     rules and is kept by every sync.
     """
     from evidence.data_model import SAME_WORK
+    from evidence.database import tag_filter
     from evidence.review.record_decision import add_decisions
 
     pairs = (
@@ -915,7 +921,7 @@ def decisions_agreement(settings: Settings, to: Path | None) -> None:
         "evidence export -o evidence-export/",
     ),
 )
-@click.option("-f", "--format", "format_", type=click.Choice(tuple(file_formats.FORMATS)), default="csv", show_default=True,
+@click.option("-f", "--format", "format_", type=click.Choice(EXPORT_FORMATS), default="csv", show_default=True,
               help="csv, xlsx, jsonl and parquet have every column; ris is for reference managers; jsonld and annotations "
                    "are linked data.")  # fmt: skip
 @click.option("--for", "tool", type=click.Choice(TOOLS),
@@ -972,8 +978,9 @@ def export_(
     A folder (-o DIR/) gets the data and their description: datapackage.json and, of CSV, csv-metadata.json; CSV is two tables
     there, works.csv and tags.csv.
     """
+    from evidence.database import tag_filter
     from evidence.database.select_works import Selection
-    from evidence.export import record_exports
+    from evidence.export import file_formats, record_exports
     from evidence.export.export_works import Wanted, export_works
 
     settings: Settings = ctx.obj
@@ -1330,7 +1337,7 @@ def report_currency(
     cannot be known, and how much the reviews overlap (corrected covered area). With a value for rows and one for columns, that
     cell with its works and the citation matrix.
     """
-    from evidence.database import read_queries
+    from evidence.database import read_queries, tag_filter
     from evidence.database.connection import reading
     from evidence.database.schema import read_topic
     from evidence.export import currency_report

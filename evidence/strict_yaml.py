@@ -1,32 +1,87 @@
-"""Hand-written YAML files → plain values with line numbers, checked against pydantic models.
+"""Hand-written YAML files → plain values with line numbers, checked by pydantic.
 
 Duplicate keys, aliases and YAML tags are refused, because they hide mistakes. No types are guessed: every scalar is text, an
 empty one is None. Every error names file, line and remedy. This module does not know what the values mean: the models are
 those of `harvest.sources`, `rules.topic` and `rules.taxonomy`.
+
+A model is one of pydantic, or a `Shape`. Shapes are checked by pydantic's core alone. Importing pydantic and building its
+models takes longer than reading all rules, and every command that judges would wait for it.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import pydantic
 import yaml
-from pydantic import AfterValidator, BaseModel
+from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
 
 from evidence.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Loc = tuple[str | int, ...]
 """The path to a value in a document: keys and list indexes (0-based), from the outside in."""
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_STR, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's parser where PyYAML was built with it: ten times as fast on the rules."""
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # either is a class
+    """libyaml's parser where PyYAML was built with it: ten times as fast on the rules. Types are not guessed, so the patterns of
+    numbers, dates and the like are not tried; of scalars without a tag only the key `<<` is told from text."""
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
+        """The tag of a node that is written without one."""
+        return _MERGE if kind is yaml.ScalarNode and value == "<<" and implicit[0] else _STR
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        """Nothing: no tag depends on where a node stands."""
+
+    def ascend_resolver(self) -> None:
+        """Nothing, as `descend_resolver`."""
+
+
+class Shape:
+    """The base of classes whose annotations say what a mapping must hold: text, `Sequence[X]`, `Mapping[str, X]`, other shapes. A
+    key that is not among them is refused; one whose attribute has a value may be left out. An underscore at the end of a name
+    is not part of the key (`with_`)."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.__dict__.update({f"{key}_" if f"{key}_" in self.__annotations__ else key: values[key] for key in values})
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """In an annotation: the least length of a text or a list."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """In an annotation: the limits of a number, both of them allowed. The number is read from text."""
+
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """In an annotation: what is done with a value of the right type. It returns the value or raises ValueError."""
+
+    check: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+
+_Model = TypeVar("_Model", bound="BaseModel | Shape")
 
 
 @dataclass(frozen=True)
@@ -69,13 +124,15 @@ def read_text(path: Path, if_missing: str = "check the path") -> str:
 
 def parse(text: str, name: str) -> YamlText:
     """`text` as strict YAML. `name` is the file's name in error messages. ConfigError when it is not strict YAML."""
+    lines: dict[Loc, int] = {}
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.AliasEvent) and (mark := event.start_mark) is not None:
-                raise ConfigError(
-                    f"{name}:{mark.line + 1}: aliases (*{event.anchor}) are not used here; write the text again"
-                )
-        node = yaml.compose(text, Loader=_Loader)
+        try:
+            node = yaml.compose(text, Loader=_Loader)
+            seen: set[int] = set()
+            data = None if node is None else _plain(node, (), lines, name, seen)
+        except (yaml.YAMLError, ConfigError):
+            _refuse_aliases(text, name)  # an alias is told first, whatever else is wrong
+            raise
     except yaml.MarkedYAMLError as error:
         where = error.problem_mark or error.context_mark
         line = where.line + 1 if where else 1
@@ -85,8 +142,16 @@ def parse(text: str, name: str) -> YamlText:
         ) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: not valid YAML: {error}") from None
-    lines: dict[Loc, int] = {}
-    return YamlText(name, None if node is None else _plain(node, (), lines, name), lines)
+    return YamlText(name, data, lines)
+
+
+def _refuse_aliases(text: str, name: str) -> None:
+    """ConfigError for the first alias of a text; the error of the parser where the text ends before one."""
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent) and (mark := event.start_mark) is not None:
+            raise ConfigError(
+                f"{name}:{mark.line + 1}: aliases (*{event.anchor}) are not used here; write the text again"
+            )
 
 
 def validated(model: type[_Model], text: YamlText, loc: Loc = (), *, remedy: str) -> _Model:
@@ -96,13 +161,73 @@ def validated(model: type[_Model], text: YamlText, loc: Loc = (), *, remedy: str
     for step in loc:
         data = data[step]
     try:
-        return model.model_validate(data)
-    except pydantic.ValidationError as error:
+        found: _Model = (_validator(model).validate_python if issubclass(model, Shape) else model.model_validate)(data)
+    except ValidationError as error:
         errors = error.errors(include_url=False)
         # A misspelt key is also a missing one: report what is there.
         first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
         inside = _loc_in(data, first["loc"], missing=first["type"] == "missing")
         raise text.complain((*loc, *inside), _sentence(first, inside, _keys_at(model, inside), remedy)) from None
+    return found
+
+
+_validators: dict[Any, SchemaValidator] = {}
+
+
+def _validator(shape: Any) -> SchemaValidator:
+    """What checks a document against a shape. Made once for each."""
+    if shape not in _validators:
+        _validators[shape] = SchemaValidator(_schema(shape))
+    return _validators[shape]
+
+
+def _schema(kind: Any) -> CoreSchema:
+    """What an annotation asks for, in the words of pydantic's core."""
+    if isinstance(kind, type) and issubclass(kind, Shape):
+        keys = {
+            key: core_schema.typed_dict_field(
+                _schema(of), required=not hasattr(kind, f"{key}_") and not hasattr(kind, key)
+            )
+            for key, of in keys_of(kind).items()
+        }
+        return core_schema.no_info_after_validator_function(
+            kind, core_schema.typed_dict_schema(keys, extra_behavior="forbid")
+        )
+    origin, inside = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return reduce(_restricted, inside[1:], _schema(inside[0]))
+    if origin in (UnionType, Union) and NoneType in inside and len(inside) == 2:
+        return core_schema.nullable_schema(_schema(inside[inside[0] is NoneType]))
+    if origin is Sequence:
+        return core_schema.list_schema(_schema(inside[0]), strict=True)
+    if origin is Mapping:
+        return core_schema.dict_schema(*map(_schema, inside), strict=True)
+    if origin is Literal:
+        return core_schema.literal_schema(list(inside))
+    if kind is str:
+        return core_schema.str_schema(strict=True)
+    if kind is float:
+        return core_schema.float_schema()
+    raise TypeError(f"a shape cannot hold {kind}")
+
+
+def _restricted(schema: CoreSchema, by: Any) -> CoreSchema:
+    """What an annotation restricts. Whatever is not of this module says something to others."""
+    match by:
+        case Least(length):
+            return {**schema, "min_length": length}
+        case Between(least, most):
+            return {**schema, "ge": least, "le": most}
+        case Check(check):
+            return core_schema.no_info_after_validator_function(check, schema)
+    return schema
+
+
+def keys_of(model: type[BaseModel | Shape]) -> dict[str, Any]:
+    """The keys that a mapping of this model may have, each with its annotation."""
+    if issubclass(model, Shape):
+        return {name.removesuffix("_"): of for name, of in get_type_hints(model, include_extras=True).items()}
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
 def _loc_in(data: Any, stated: Loc, *, missing: bool) -> Loc:
@@ -118,18 +243,19 @@ def _loc_in(data: Any, stated: Loc, *, missing: bool) -> Loc:
     return tuple(loc)
 
 
-def _keys_at(model: type[BaseModel], loc: Loc) -> list[str]:
+def _keys_at(model: type[Any], loc: Loc) -> list[str]:
     """The keys that the mapping around `loc` may have."""
     kind: Any = model
     for step in loc[:-1]:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names = ((field.alias or name, field.annotation) for name, field in kind.model_fields.items())
-            kind = next((annotation for name, annotation in names if name == step), None)
-        else:  # list[X], dict[str, X]
-            kind = (get_args(kind) or (None,))[-1]
-    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
-        return []
-    return [field.alias or name for name, field in kind.model_fields.items()]
+        while get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        # Of Sequence[X], list[X], Mapping[str, X] and dict[str, X] it is X.
+        kind = keys_of(kind).get(str(step)) if _is_model(kind) else (get_args(kind) or (None,))[-1]
+    return list(keys_of(kind)) if _is_model(kind) else []
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and (issubclass(kind, Shape) or hasattr(kind, "model_fields"))
 
 
 def _sentence(error: Any, loc: Loc, keys: list[str], remedy: str) -> str:
@@ -161,6 +287,8 @@ def _sentence(error: Any, loc: Loc, keys: list[str], remedy: str) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the known name most like it, else the first twelve known names."""
+    import difflib  # for an error message alone
+
     names = sorted(known)
     folded = word.lower().replace("_", "-")
     near = [folded] if folded in names else difflib.get_close_matches(folded, names, n=1, cutoff=0.5)
@@ -177,32 +305,38 @@ def _id(value: str) -> str:
     return value
 
 
-Id = Annotated[str, AfterValidator(_id)]
-"""The type of an id in a pydantic model: `a-z`, `0-9` and hyphens."""
+Id = Annotated[str, Check(_id)]
+"""The type of an id in a model: `a-z`, `0-9` and hyphens."""
 
 
-def _plain(node: yaml.Node, loc: Loc, lines: dict[Loc, int], name: str) -> Any:
+def _plain(node: yaml.Node, loc: Loc, lines: dict[Loc, int], name: str, seen: set[int]) -> Any:
+    """The values of a node. `seen` are the nodes so far: one that comes again is an alias."""
     line = node.start_mark.line + 1
     lines[loc] = line
-    if node.tag not in _TAGS or node.tag == _MERGE:
+    if id(node) in seen:
+        raise ConfigError(f"{name}:{line}: aliases are not used here; write the text again")
+    seen.add(id(node))
+    if node.tag not in _TAGS:
         raise ConfigError(f"{name}:{line}: YAML tags such as {node.tag} are not used here; write plain text")
     if isinstance(node, yaml.ScalarNode):
         return None if node.value == "" and not node.style else node.value
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(child, (*loc, i), lines, name) for i, child in enumerate(node.value)]
+        return [_plain(child, (*loc, i), lines, name, seen) for i, child in enumerate(node.value)]
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:  # what is neither scalar nor sequence is a mapping
         key, key_line = key_node.value, key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigError(f"{name}:{key_line}: a key must be a plain word")
+        if id(key_node) in seen:
+            raise ConfigError(f"{name}:{key_line}: aliases are not used here; write the text again")
+        seen.add(id(key_node))
         if key in result:
             first = lines[(*loc, key)]
             raise ConfigError(f"{name}:{key_line}: the key {key!r} is already on line {first}; keep one of them")
-        result[key] = _plain(value_node, (*loc, key), lines, name)
+        result[key] = _plain(value_node, (*loc, key), lines, name, seen)
         lines[(*loc, key)] = key_line
     return result
 
 
-_MERGE = "tag:yaml.org,2002:merge"
-_KINDS = ("null", "bool", "int", "float", "str", "seq", "map", "timestamp", "value", "merge")
+_KINDS = ("null", "bool", "int", "float", "str", "seq", "map", "timestamp", "value")
 _TAGS = {f"tag:yaml.org,2002:{kind}" for kind in _KINDS}

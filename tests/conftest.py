@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ from evidence.rules.taxonomy import Taxonomy
 from tests.builders import SMALL_YAML, WORKS
 from tests.data import FOLDERS, FULL, SAMPLES
 from tests.loopback import LoopbackCrossref
+
+os.environ["EVIDENCE_CACHE"] = "no"  # nothing that another run has kept reaches a test
 
 if hasattr(yaml, "CSafeLoader"):  # Datasette reads its metadata with the slow reader, fifty milliseconds for each site
     yaml.safe_load = partial(yaml.load, Loader=yaml.CSafeLoader)

@@ -19,7 +19,7 @@ import click
 import pytest
 
 from evidence import cli, shell_completion
-from evidence.export import tool_presets
+from evidence.export import columns, file_formats, tool_presets
 from evidence.harvest import sources
 from evidence.publish import serve
 from tests import site_sample
@@ -216,6 +216,8 @@ def test_the_names_on_the_command_line_are_those_of_what_they_name() -> None:
     """They are written twice, because the help needs them before anything else is imported."""
     assert set(cli.TOOLS) == set(tool_presets.PRESETS)
     assert cli.METHODS == sources.METHODS
+    assert tuple(file_formats.FORMATS) == cli.EXPORT_FORMATS
+    assert cli.SHAPES == columns.SHAPES
     assert cli.VARIABLE == shell_completion.VARIABLE
     (shell,) = (each for each in cli.completion_.params if each.name == "shell")
     assert isinstance(shell.type, click.Choice) and set(shell.type.choices) == set(shell_completion.COMPLETIONS)

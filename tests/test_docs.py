@@ -30,6 +30,7 @@ from evidence.rules import taxonomy, topic
 from evidence.rules.mention_roles import ROLES, About, TextKind
 from evidence.rules.rule_matches import RuleMatches, WorkTexts
 from evidence.rules.tag import tag
+from evidence.strict_yaml import Shape, keys_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "evidence").rglob("*.md")])
@@ -65,12 +66,10 @@ def keys(page: str, head: str) -> set[str]:
 
 
 def fields(module: ModuleType, *having: str) -> set[str]:
-    """The keys of the module's pydantic models that have one of the fields `having` (all models, if none is given)."""
-    models = [m for _, m in inspect.getmembers(module, inspect.isclass) if issubclass(m, BaseModel)]
-    wanted = [
-        m for m in models if m.__module__ == module.__name__ and (not having or set(having) & m.model_fields.keys())
-    ]
-    return {field.alias or name for model in wanted for name, field in model.model_fields.items()}
+    """The keys of the module's models that have one of the keys `having` (all models, if none is given)."""
+    models = [m for _, m in inspect.getmembers(module, inspect.isclass) if issubclass(m, BaseModel | Shape)]
+    known = [keys_of(model).keys() for model in models if model.__module__ == module.__name__]
+    return {key for of_model in known if not having or set(having) & of_model for key in of_model}
 
 
 def test_the_readme_is_short() -> None:

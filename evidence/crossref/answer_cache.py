@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,7 @@ from typing import Any, Self
 import orjson
 
 from evidence.data_model import Doi, LookupResult, Page, Query, RecordSource, RecordStatus, Window, iso_time
+from evidence.kept_on_disk import VARIABLE, cache_folder
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +39,9 @@ create table if not exists answers (
 
 def default_path(environment: Mapping[str, str]) -> Path | None:
     """Where answers are kept: EVIDENCE_CACHE, else the user's cache folder; None where EVIDENCE_CACHE says no."""
-    chosen = environment.get("EVIDENCE_CACHE")
-    if chosen:
-        return None if chosen.lower() in ("no", "off", "0") else Path(chosen)
-    if sys.platform == "win32":
-        base = Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "evidence" / "crossref-answers.db"
+    folder = cache_folder(environment)
+    chosen = environment.get(VARIABLE)
+    return folder and (Path(chosen) if chosen else folder / "crossref-answers.db")
 
 
 class CachedRecords:

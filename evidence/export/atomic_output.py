@@ -11,7 +11,6 @@ import io
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -112,6 +111,8 @@ def _replace(target: Path, chunks: Iterable[bytes], found: os.stat_result | None
     except PermissionError:
         if found is None:
             raise
+        import tempfile  # seldom needed, and every start of the command line would wait for it
+
         with tempfile.TemporaryFile() as ready:
             _write_chunks(ready, chunks)
             _copy_into(ready, target)

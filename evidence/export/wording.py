@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from evidence.data_model import PROVIDER_LABELS
-
 MOST_NAMED = 5
 """How many works or sources one line names."""
 
@@ -105,4 +103,6 @@ def screened_on(judged_on: str) -> str:
 
 def abstract_source_label(source: str | None) -> str:
     """Where an abstract is from, from the column `abstract_source`: `the publisher`, `PubMed`, …"""
+    from evidence.data_model import PROVIDER_LABELS  # the command line imports this module before any command needs it
+
     return "the publisher" if source == "publisher" else PROVIDER_LABELS.get(source or "", source or "nowhere")

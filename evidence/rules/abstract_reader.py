@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from evidence.rules.annotated_text import AnnotatedText
 from evidence.rules.arms import OTHER, Arm, read_arms
@@ -150,8 +151,8 @@ def _read_mentions(
             if not to_come:
                 role = mention_role(text, mention, about[value], in_arms, near, clause)
             signs |= mention_signs(mention, role, sentence, in_arms, about[inside] if inside >= 0 else None)
-            read_mention = ReadMention(mention, place, role, sentence, in_work, signs, no, to_come)
-            mentions.setdefault(value, []).append(read_mention)
+            found_here = ReadMention(mention, place, role, sentence, in_work, signs, no, to_come)
+            mentions.setdefault(value, []).append(found_here)
     return mentions, shared
 
 
@@ -203,7 +204,7 @@ def _facet_signs(
     outright = {number for number, joined in present.items() if joined.outright}
     if facet.general is not None and not outright:
         return {}  # loose words say which form is meant, and nothing is named that has a form
-    values_in = Counter(place for joined in present.values() for place in joined.places)
+    values_in = Counter(chain.from_iterable([joined.places for joined in present.values()]))
     instruments_in = {place for joined in present.values() for place in joined.instruments}
     total = sum(len(mentions[number]) for number in present)
     most = max(len(mentions[number]) for number in present)

@@ -38,7 +38,7 @@ RIVAL_SIGNS = (
     "likely rivals",
 )
 """What the last step weighs: how the values of a facet stand to each other after the first."""
-_LOWEST, _NONE = 0.003, 1e-12
+_LOWEST, _HIGHEST, _NONE = 0.003, 1 - 0.003, 1e-12
 _DIGITS = bytes.maketrans(b"0123456789abcdef", bytes(range(16)))
 """A hexadecimal digit, as written → its number."""
 
@@ -73,10 +73,14 @@ class Model:
     weights: tuple[float, ...]
     rivals: tuple[float, ...]
     least: Mapping[Strength, float]
-    tables: Tables = field(init=False, repr=False, compare=False)
+    _made: list[Tables] = field(default_factory=list, init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tables", _tables(self.weights))
+    @property
+    def tables(self) -> Tables:
+        """The tables of the weights. Made when first asked for: a topic that has learnt weights of its own asks for few."""
+        if not self._made:
+            self._made.append(_tables(self.weights))
+        return self._made[0]
 
     def first(self, signs: int) -> float:
         """How probable (0…1) a value with these signs is, by itself."""
@@ -122,9 +126,9 @@ class ValueWeights:
         tables = self._tables.get(known) or self._prepared(known)
         total = self.bias + self.score * self.of.bias + _sum(tables, signs)
         if own := self.words.get(number):
-            total += sum([own[phrase] for phrase in phrases if phrase in own])
+            total += sum(filter(None, map(own.get, phrases)))
         if in_title := self.title_words.get(number):
-            total += sum([in_title[word] for word in title if word in in_title])
+            total += sum(filter(None, map(in_title.get, title)))
         return _probability(total)
 
     def beside_rivals(self, first: Mapping[int, float], gives_way_to: Mapping[int, Sequence[int]]) -> dict[int, float]:
@@ -154,8 +158,7 @@ def rival_signs(number: int, first: Mapping[int, float], gives_way_to: Iterable[
         return score_of(own), _LOWEST_SCORE, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     rivals = [probability for other, probability in first.items() if other != number]
     best = max(rivals)
-    earlier = [first[other] for other in gives_way_to if other in first]
-    before = max(earlier) if earlier else 0.0
+    before = max([first[other] for other in gives_way_to if other in first], default=0.0)
     return (
         score_of(own),
         score_of(best),
@@ -172,13 +175,12 @@ def _beside_rivals(
     rivals: Sequence[float], number: int, first: Mapping[int, float], gives_way_to: Iterable[int]
 ) -> float:
     """The score of a value from the last step."""
-    bias, *weights = rivals
-    found: float = bias + sum(map(mul, weights, rival_signs(number, first, gives_way_to)))
+    found: float = rivals[0] + sum(map(mul, rivals[1:], rival_signs(number, first, gives_way_to)))
     return found
 
 
 def _probability(score: float) -> float:
-    return 1 / (1 + math.exp(-max(-30.0, min(30.0, score))))
+    return 1 / (1 + math.exp(-score if -30.0 < score < 30.0 else -30.0 if score > 0 else 30.0))
 
 
 def log_odds(probability: float) -> float:
@@ -189,7 +191,7 @@ def log_odds(probability: float) -> float:
 
 def score_of(probability: float) -> float:
     """The score of a probability: its logarithmic odds, within limits."""
-    inside = min(1 - _LOWEST, max(_LOWEST, probability))
+    inside = probability if _LOWEST < probability < _HIGHEST else _LOWEST if probability < 0.5 else _HIGHEST
     return math.log(inside / (1 - inside))
 
 
@@ -208,9 +210,11 @@ def models() -> Mapping[tuple[str, str], Model]:
     """The shipped models: (what a facet is about; `FULL` or `TITLE`) → model."""
     data = json.loads(FILE.read_text(encoding="utf-8"))
     places = {name: place for place, name in enumerate(data["signs"])}
+    order = [places.get(name, -1) for name in NAMES]  # a sign that has no weight takes the nought after the last
     found: dict[tuple[str, str], Model] = {}
     for entry in data["models"]:
-        weights = tuple(entry["weights"][places[name]] / 1000 if name in places else 0.0 for name in NAMES)
+        known = [weight / 1000 for weight in entry["weights"]] + [0.0]
+        weights = tuple([known[place] for place in order])
         rivals = tuple(weight / 1000 for weight in entry["rivals"])
         found[entry["for"], entry["text"]] = Model(entry["bias"] / 1000, weights, rivals, entry["least"])
     # Where too few titles are labelled for a model of their own, the one for title and abstract judges them.

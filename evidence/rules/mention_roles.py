@@ -11,6 +11,7 @@ from typing import Literal
 
 from evidence.rules import arms
 from evidence.rules.annotated_text import AnnotatedText
+from evidence.rules.cues import cue_reader
 from evidence.rules.mentions import INSTRUMENT, Mention
 
 About = Literal["treatment", "comparison", "delivery", "people", "condition", "measure", "design", "theme"]
@@ -24,35 +25,39 @@ MentionRole = Literal[
     "predictor or moderator", "prior treatment", "background", "other people's", "implication or plan", "design",
 ]  # fmt: skip
 ROLES: tuple[MentionRole, ...] = MentionRole.__args__  # type: ignore[attr-defined]
+_BIT = cue_reader().bit
+_OTHERS, _HISTORY, _PREDICT, _PLAN, _ELIGIBLE, _MEASURE = (
+    _BIT[kind] for kind in ("others", "history", "predict", "plan", "eligible", "measure")
+)
+_WHO_TAKES_PART = _ELIGIBLE | _BIT["exclude"]
 
 
 def mention_role(
     text: AnnotatedText, mention: Mention, about: About, signs: int, near: int, around: int
 ) -> MentionRole:
     """The role of one mention. `signs` is what the arms say of it, `near` the cues near it, `around` those of its clause."""
-    bit = text.cues.bit
     sentence = text.sentences[text.sentence_of[mention.first]].role
     if about in TREATMENTS:
         role = _treatment_role(signs)
         if role is not None and sentence != "background":
             return role
     if sentence == "background":
-        return "other people's" if around & bit["others"] else "background"
-    if about in _MAY_BE_EARLIER and near & bit["history"]:
+        return "other people's" if around & _OTHERS else "background"
+    if about in _MAY_BE_EARLIER and near & _HISTORY:
         return "prior treatment"
-    if about == "measure" and near & bit["predict"]:
+    if about == "measure" and near & _PREDICT:
         return "predictor or moderator"
     if about == "design":
         return "design" if text.field == "title" else _DESIGN_ROLES[sentence]
     if sentence == "aim":
         return "aim"
     if sentence == "methods":
-        return _role_in_methods(text, mention, about, near, around)
+        return _role_in_methods(mention, about, near, around)
     if about in ("condition", "people"):
         return "participants"
     if sentence == "results":
         return "finding" if about in ("measure", "theme") else "arm"
-    if around & bit["plan"]:
+    if around & _PLAN:
         return "implication or plan"
     return _ROLES_IN_CONCLUSIONS.get(about, "implication or plan")
 
@@ -73,13 +78,12 @@ _ROLES_IN_CONCLUSIONS: Mapping[About, MentionRole] = {
 }
 
 
-def _role_in_methods(text: AnnotatedText, mention: Mention, about: About, near: int, around: int) -> MentionRole:
-    bit = text.cues.bit
+def _role_in_methods(mention: Mention, about: About, near: int, around: int) -> MentionRole:
     if about == "measure":
-        eligible = near & bit["eligible"] and mention.family != INSTRUMENT and not around & bit["measure"]
+        eligible = near & _ELIGIBLE and mention.family != INSTRUMENT and not around & _MEASURE
         return "eligibility" if eligible else "measure"
     if about in ("condition", "people"):
-        return "eligibility" if around & (bit["eligible"] | bit["exclude"]) else "participants"
+        return "eligibility" if around & _WHO_TAKES_PART else "participants"
     return "arm"
 
 

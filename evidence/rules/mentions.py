@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -50,6 +51,10 @@ class Mention(NamedTuple):
     inside: int = -1
     inside_family: int = -1
     short: bool = False
+
+
+_mention: Callable[[tuple[int, int, int, int, int, int, bool]], Mention] = partial(tuple.__new__, Mention)
+"""A mention of all its fields, in half the time of calling the class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +101,21 @@ class Vocabulary:
     def _found(self, text: Normalised) -> list[Mention]:
         mentions: list[Mention] = []
         never: dict[int, list[tuple[int, int]]] = {}
-        folded, starts, stops = text.folded, text.starts, text.stops
+        folded, starts, stops, gaps = text.folded, text.starts, text.stops, text.gaps
+        owners = self._owners
         for first, minus_last, term in sorted(set(self._finder.spans(text))):
             last = -minus_last
-            if last - first > 1 and _BREAK.search(folded, starts[first], starts[last - 1]):
-                continue
-            if last - first == 2 and _COMMA.search(folded, starts[first], stops[first] + 4):
-                continue
-            for number, family in self._owners[term]:
+            size = last - first
+            if size > 1 and not (size == 2 and gaps[first] == " " and stops[first + 1] - starts[first + 1] > 2):
+                if _BREAK.search(folded, starts[first], starts[last - 1]):
+                    continue
+                if size == 2 and _COMMA.search(folded, starts[first], stops[first] + 4):
+                    continue
+            for number, family in owners[term]:
                 if family < 0:
                     never.setdefault(number, []).append((first, last))
                 else:
-                    mentions.append(Mention(number, family, first, last))
+                    mentions.append(_mention((number, family, first, last, -1, -1, False)))
         if never:
             covers = {number: _Cover(spans) for number, spans in never.items()}
             mentions = [m for m in mentions if m.value not in covers or not covers[m.value].holds(m.first, m.last)]

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, count
+from operator import add
 
 from evidence.rules.phrase_matching import fold_same_length
 
@@ -31,13 +32,14 @@ _IRREGULAR = {
     "oestrogen": "estrogen", "foetal": "fetal", "diarrhoea": "diarrhea", "grey": "gray",
 }  # fmt: skip
 _SPELLING = (
-    (re.compile(r"is(ation|ations|e|ed|er|ers|es|ing|able)$"), r"iz\1"),
-    (re.compile(r"ys(e|ed|er|es|ing)$"), r"yz\1"),
-    (re.compile(r"(?<=[vbnlmi])our(?=$|s$|al|ed$|ing$|abl|ful|ite|hood|ly$|er|ist)"), "or"),
-    (re.compile(r"ll(?=(?:ing|ed|er|ers|or|ors)$)"), "l"),
-    (re.compile(r"ae(?=[dmnst])"), "e"),
-    (re.compile(r"(?<![aiou])oe(?=[dst][eiu])"), "e"),
+    ("is", re.compile(r"is(ation|ations|e|ed|er|ers|es|ing|able)$"), r"iz\1"),
+    ("ys", re.compile(r"ys(e|ed|er|es|ing)$"), r"yz\1"),
+    ("our", re.compile(r"(?<=[vbnlmi])our(?=$|s$|al|ed$|ing$|abl|ful|ite|hood|ly$|er|ist)"), "or"),
+    ("ll", re.compile(r"ll(?=(?:ing|ed|er|ers|or|ors)$)"), "l"),
+    ("ae", re.compile(r"ae(?=[dmnst])"), "e"),
+    ("oe", re.compile(r"(?<![aiou])oe(?=[dst][eiu])"), "e"),
 )
+"""Letters without which a word is spelt alike, what is spelt otherwise, and the American spelling."""
 _POSSESSIVE = re.compile(rf"(?<=')[sS](?![^\W\d_{_UNSPACED}])")
 """The mark of a possessive, which is no word."""
 _CACHED = 200_000
@@ -57,8 +59,9 @@ def normal_form(word: str) -> str:
     if lower != word and word[:-1].isupper() and word[-1] == "s":  # RCTs
         return lower[:-1]
     if len(lower) > 5:
-        for pattern, american in _SPELLING:
-            lower = pattern.sub(american, lower)
+        for letters, pattern, american in _SPELLING:
+            if letters in lower:
+                lower = pattern.sub(american, lower)
     return _singular(lower)
 
 
@@ -74,6 +77,11 @@ def _singular(word: str) -> str:
     return word
 
 
+def words_of(folded: str) -> list[str]:
+    """The words of a folded text as they are written, marks of possessives (`s`) among them."""
+    return (_ASCII_WORD if folded.isascii() else WORD).findall(folded)
+
+
 def normal_line(text: str) -> str:
     """The `line` of `Normalised(text)`, in less time: without the places of the words."""
     folded = fold_same_length(text)
@@ -81,16 +89,29 @@ def normal_line(text: str) -> str:
     if first is None:
         return ""
     rest = _POSSESSIVE.sub("", folded[first.end() :])
-    words = [first[0], *(_ASCII_WORD if rest.isascii() else WORD).findall(rest)]
+    words = [first[0], *words_of(rest)]
     return f" {' '.join(map(normal_form, words))} "
+
+
+class _Forms(dict[str, str]):
+    """A word → its normal form, asked for in less time than `normal_form` takes to look up what it knows."""
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _CACHED:
+            self.clear()
+        self[word] = form = normal_form(word)
+        return form
+
+
+_FORMS = _Forms()
 
 
 class Normalised:
     """A text as a row of normal forms. `line` holds them with a space between any two and at both ends; word number `i` stands at
-    `starts[i]` to `stops[i]` of the text, and at `places[i]` of the line (where its space begins). `gaps[i]` is what the text
-    has between word `i` and the next, or its end."""
+    `starts[i]` to `stops[i]` of the text, and at `places[i]` of the line (where its space begins); `word_at` leads from there
+    back to `i`. `gaps[i]` is what the text has between word `i` and the next, or its end."""
 
-    __slots__ = ("folded", "gaps", "line", "places", "starts", "stops", "text", "words")
+    __slots__ = ("folded", "gaps", "line", "places", "starts", "stops", "text", "word_at", "words")
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -98,13 +119,15 @@ class Normalised:
         # One pass: the parts are, in turn, what is no word and what is one.
         parts = (_ASCII_PARTS if folded.isascii() else _PARTS).split(folded)
         ends = list(accumulate(map(len, parts)))
-        words = list(map(normal_form, parts[1::2]))
+        words = list(map(_FORMS.__getitem__, parts[1::2]))
         self.starts, self.stops, self.gaps = ends[:-1:2], ends[1::2], parts[2::2]
         if "s" in words:
             self._drop_possessives(words)
         self.words = words
-        self.places = list(accumulate([len(word) + 1 for word in words], initial=0))[:-1]
+        # Before each word stand the letters of those before it, and a space for each of them.
+        self.places = list(map(add, accumulate(map(len, words), initial=0), range(len(words))))
         self.line = f" {' '.join(words)} " if words else ""
+        self.word_at = dict(zip(self.places, count()))
 
     def _drop_possessives(self, words: list[str]) -> None:
         """Drop the marks of possessives, which are no words; the places of the others stay as they are."""

@@ -38,6 +38,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from itertools import accumulate
+from typing import NamedTuple
 
 Span = tuple[int, int]
 """Start and end of a hit: offsets in characters, the end exclusive."""
@@ -55,6 +56,8 @@ _JOINT = r"[\s-]++"
 _LOOSE_JOINT = r"[\s-]*+"
 _SERIES = r"(?:\s*+[,;/&+]\s*+|[\s-]++)(?:(?:and|or|vs\.?|versus|v\.?|plus|with|und|oder|y|e|et|ou|en)\s+)?"
 _END = r"(?!\w)"
+_NO_END = re.compile(rf"[\W_{_UNSPACED}]")
+"""A last character that ends a word by itself."""
 _LONGEST_BETWEEN = 80
 """Letters of a word inside a gap; anything longer is a web address, or no word."""
 _BETWEEN = rf"(?:vs\.|(?:[^\s.;:!?]|[.:](?=\S)){{1,{_LONGEST_BETWEEN}}})"
@@ -193,8 +196,7 @@ def _literal(pattern: str) -> str:
     return max(runs, key=len, default="").lower()
 
 
-@dataclass(frozen=True, slots=True)
-class _Node:
+class _Node(NamedTuple):
     """A part of a term: its pattern, the words it can begin with, whether it may match nothing, and whether it may repeat."""
 
     pattern: str
@@ -343,7 +345,7 @@ def _word(word: str, cased: bool) -> _Node:
         raise ValueError(f"{word!r}: `*` must be at the end of a word, after at least one letter")
     first = _WORD.match(parts[0])
     pattern = _LOOSE_JOINT.join(re.escape(part if is_case_sensitive(word) else part.lower()) for part in parts)
-    pattern += r"\w*" if star else "" if re.match(rf"[\W_{_UNSPACED}]", parts[-1][-1]) else _END
+    pattern += r"\w*" if star else "" if _NO_END.match(parts[-1][-1]) else _END
     if cased and not is_case_sensitive(word):
         pattern = f"(?i:{pattern})"
     if first is None:  # "&" or "+": fine inside a term, never the start of one
@@ -359,13 +361,15 @@ def _word(word: str, cased: bool) -> _Node:
 @cache
 def is_case_sensitive(text: str) -> bool:
     """Whether a word of this text has two or more capitals, which makes it case-sensitive."""
+    if text == text.lower():
+        return False
     return any(sum(map(str.isupper, word)) > 1 for word in re.split(r"[\s()\[\]|]+", text))
 
 
 def _with_lists(source: str, lists: Mapping[str, Sequence[str]], inside: tuple[str, ...] = ()) -> Iterator[str]:
     """`source` and the terms of all lists in it, at any depth (a list that holds itself is refused elsewhere)."""
     yield source
-    for name in re.findall(r"\{([a-z0-9-]+)\}", source):
+    for name in () if "{" not in source else re.findall(r"\{([a-z0-9-]+)\}", source):
         if name not in inside:
             for term in lists.get(name, ()):
                 yield from _with_lists(term, lists, (*inside, name))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from evidence.data_model import PROVIDER_LABELS, Match, Strength, Work
@@ -44,6 +45,7 @@ class StatedFact:
         return Match(RULE, self.field, 0, len(self.quote), self.quote)
 
 
+@lru_cache(maxsize=10_000)
 def fact_key(field: FactField, written: str) -> FactKey:
     """The form in which facts are compared: no capitals, hyphens or repeated spaces, and no qualifier of a MeSH heading. Europe
     PMC has `systematic-review` from publishers beside PubMed's `Systematic Review`."""

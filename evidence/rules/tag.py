@@ -100,7 +100,7 @@ def tags_of(reading: Reading, taxonomy: Taxonomy) -> tuple[Tag, ...]:
     text = FULL if any(field.field == "abstract" for field in reading.fields) else TITLE
     given: dict[int, Tag] = {}
     known, title = models(), title_words(reading)
-    for facet in sorted(taxonomy.readings, key=lambda facet: bool(facet.made)):
+    for facet in taxonomy.readings_in_turn:
         model, own = known[facet.about, text], taxonomy.value_weights.get((facet.facet, text))
         given.update(_of_facet(facet, model, own, reading, title, taxonomy, given))
     return tuple(given[number] for number in sorted(given))

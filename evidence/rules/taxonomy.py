@@ -11,17 +11,20 @@ This module reads files and prepares words and rules. It may not apply them: `ru
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+import os
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from evidence import strict_yaml
+from evidence.kept_on_disk import cache_folder, kept
 from evidence.rules import phrase_matching
 from evidence.rules import topic as topics
 from evidence.rules.abstract_reader import FacetReading
@@ -32,7 +35,7 @@ from evidence.rules.signs import NAMES
 from evidence.rules.stated_facts import FactField, FactKey, fact_key
 from evidence.rules.topic import Topic, TopicFacet
 from evidence.rules.word_finder import WordFinder, term_forms
-from evidence.strict_yaml import Id, Loc, YamlText, nearest, validated
+from evidence.strict_yaml import Between, Id, Least, Loc, Shape, YamlText, nearest, validated
 
 SCREEN = "screen"
 """The facet name of the verdicts, and of the rules that lead to them."""
@@ -134,6 +137,17 @@ class Verdicts:
 
 
 @dataclass(frozen=True, slots=True)
+class Learnt:
+    """What was learnt about the values of a facet: as JSON, by which it is compared, and the same read."""
+
+    written: str
+    entries: Sequence[Mapping[str, Any]] = field(compare=False, repr=False)
+
+
+_NOTHING_LEARNT = Learnt("", ())
+
+
+@dataclass(frozen=True, slots=True)
 class Ruleset:
     """The screening rules by verdict, with the finder of their terms and the fields that they read."""
 
@@ -146,7 +160,7 @@ class Ruleset:
 class Taxonomy:
     """All facets of a topic and its screening rules. `digest` (16 hexadecimal digits) changes with any edit but that of a
     comment, and with the reader's weights; `value_marks` has for each value a text that changes with what its tags depend on.
-    `learnt`: facet → what was learnt about its values, as JSON (`value_weights` has it read)."""
+    `learnt`: facet → what was learnt about its values (`value_weights` has it by numbers)."""
 
     digest: str
     facets: tuple[Facet, ...]
@@ -154,7 +168,7 @@ class Taxonomy:
     screening: Ruleset
     topic: Topic
     screening_marks: Mapping[ValueKey, str]
-    learnt: Mapping[str, str] = field(default_factory=dict)
+    learnt: Mapping[str, Learnt] = field(default_factory=dict)
 
     @cached_property
     def keys(self) -> tuple[ValueKey, ...]:
@@ -206,6 +220,11 @@ class Taxonomy:
         return tuple(found)
 
     @cached_property
+    def readings_in_turn(self) -> tuple[FacetReading, ...]:
+        """The same in the order in which tags are given: last those that are made with tags of others."""
+        return tuple(sorted(self.readings, key=lambda facet: bool(facet.made)))
+
+    @cached_property
     def about(self) -> Mapping[int, About]:
         """What the words of each value name."""
         return {number: facet.about for facet in self.readings for number in facet.values}
@@ -217,7 +236,7 @@ class Taxonomy:
         place_of = {name: place for place, name in enumerate(NAMES)}
         for facet in self.readings:
             numbers = {self.keys[number][1]: number for number in facet.values}
-            for entry in json.loads(self.learnt.get(facet.facet) or "[]"):
+            for entry in self.learnt[facet.facet].entries if facet.facet in self.learnt else ():
                 words, titles = (
                     {
                         numbers[value]: {word: weight / 1000 for word, weight in of_value.items()}
@@ -227,10 +246,14 @@ class Taxonomy:
                     for kind in ("words", "title_words")
                 )
                 signs: dict[int, dict[int, float]] = {}
-                for name, weights in entry["signs"].items():
-                    for value, weight in zip(entry["values"], weights, strict=True):
-                        if weight and value in numbers and name in place_of:
-                            signs.setdefault(numbers[value], {})[place_of[name]] = weight / 100
+                rows = [(place_of[name], of_sign) for name, of_sign in entry["signs"].items() if name in place_of]
+                for value, of_value in zip(
+                    entry["values"], zip(*(row for _, row in rows), strict=True), strict=bool(rows)
+                ):
+                    if value in numbers and any(of_value):
+                        signs[numbers[value]] = {
+                            place: weight / 100 for (place, _), weight in zip(rows, of_value, strict=True) if weight
+                        }
                 beside = {
                     numbers[value]: {
                         numbers[other]: weight / 1000 for other, weight in of_value.items() if other in numbers
@@ -281,7 +304,10 @@ class Taxonomy:
                     "facet": [facet.about, facet.general],
                     "label": value.label,
                     "intervention": self.topic.intervention,
-                    "weights": [weights_digest(), _digest(self.learnt.get(facet.facet, ""))],
+                    "weights": [
+                        weights_digest(),
+                        _digest(learnt.written if (learnt := self.learnt.get(facet.facet)) else ""),
+                    ],
                 }
                 marks[facet.facet, value.id] = json.dumps(mark, ensure_ascii=False, sort_keys=True)
         return marks
@@ -342,11 +368,31 @@ def load(of: Topic | Path | str = topics.DEFAULT) -> Taxonomy:
 
     Files with the same text give the same taxonomy, made once a process.
     """
+    with _without_collections():
+        return _load(of)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """No garbage collections: nearly all that reading rules makes is kept, and to look for garbage among it would take a sixth of
+    the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _load(of: Topic | Path | str) -> Taxonomy:
     topic = of if isinstance(of, Topic) else topics.load(of)
     remedy = "write it, or name another file in topic.yaml"
     paths = (topic.phrases_path, topic.screen_path, *(facet.path for facet in topic.facets))
-    learnt = tuple((facet.id, _learnt(facet)) for facet in topic.facets)
-    return _taxonomy(topic, tuple((str(path), _read(path, remedy, topic)) for path in paths), learnt)
+    files = tuple([(str(path), _read(path, remedy, topic)) for path in paths])
+    beside = dict.fromkeys(_weights_path(facet) for facet in topic.facets)
+    weights = tuple([(str(path), strict_yaml.read_text(path)) for path in beside if path.exists()])
+    return _taxonomy(topic, files, weights)
 
 
 def _read(path: Path, remedy: str, topic: Topic) -> str:
@@ -356,24 +402,51 @@ def _read(path: Path, remedy: str, topic: Topic) -> str:
     return strict_yaml.read_text(path, remedy)
 
 
-def _learnt(facet: TopicFacet) -> str:
-    """What was learnt about the values of a facet, in the folder of its file; empty where nothing was."""
-    path = facet.path.with_name(topics.VALUE_WEIGHTS_FILE)
-    if not path.exists():
-        return ""
-    return _by_facet(strict_yaml.read_text(path)).get(facet.id, "")
+def _weights_path(facet: TopicFacet) -> Path:
+    """The file of what was learnt about the values of the facets in a folder; there may be none."""
+    return facet.path.with_name(topics.VALUE_WEIGHTS_FILE)
+
+
+def _by_facet(written: str) -> Mapping[str, Learnt]:
+    """The text of a file of weights → what it has for each facet. One file serves all facets of a folder."""
+    return {
+        facet: Learnt(json.dumps(entries, ensure_ascii=False), entries)
+        for facet, entries in json.loads(written).items()
+        if entries
+    }
+
+
+_Texts = tuple[tuple[str, str], ...]
 
 
 @lru_cache(maxsize=4)
-def _by_facet(written: str) -> Mapping[str, str]:
-    """The text of a file of weights → what it has for each facet, as JSON. One file serves all facets of a folder."""
-    return {facet: json.dumps(entries, ensure_ascii=False) for facet, entries in json.loads(written).items() if entries}
+def _taxonomy(topic: Topic, files: _Texts, weights: _Texts) -> Taxonomy:
+    """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets; `weights` are the
+    files of what was learnt about values. It is kept on disk, since reading the rules takes longer than a short command."""
+    made_of = repr((sys.version, _sources_digest(), weights_digest(), topic, files, weights))
+    digest = hashlib.sha256(made_of.encode(errors="surrogatepass")).hexdigest()
+
+    def make() -> Taxonomy:
+        made = _made(topic, files, weights)
+        made.vocabulary  # noqa: B018 - made here, it is kept too
+        return made
+
+    return kept(cache_folder(os.environ), "taxonomies", digest, make)
 
 
-@lru_cache(maxsize=4)
-def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...], learnt: tuple[tuple[str, str], ...]) -> Taxonomy:
-    """The taxonomy of these files, each its name and its text: the named lists, screening, then the facets; `learnt` is what was
-    learnt about the values of each facet."""
+@cache
+def _sources_digest() -> str:
+    """A digest of the program that reads rules, and of what it reads them into."""
+    folder = Path(__file__).parent
+    files = [*sorted(folder.glob("*.py")), *(folder.with_name(name) for name in ("strict_yaml.py", "data_model.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def _made(topic: Topic, files: _Texts, weights: _Texts) -> Taxonomy:
+    by_path = {path: _by_facet(written) for path, written in weights}
+    learnt = [
+        (facet.id, by_path.get(str(_weights_path(facet)), {}).get(facet.id, _NOTHING_LEARNT)) for facet in topic.facets
+    ]
     phrases, screen, *texts = (strict_yaml.parse(text, name) for name, text in files)
     lists = _phrase_lists(phrases)
     terms = _TermNumbers(lists)
@@ -386,13 +459,15 @@ def _taxonomy(topic: Topic, files: tuple[tuple[str, str], ...], learnt: tuple[tu
     read = {field for value in verdicts.values for rule in value.rules for field in (*rule.fields, "title")}
     rules = json.dumps([phrases.data, screen.data], ensure_ascii=False, sort_keys=True)
     return Taxonomy(
-        _digest(source + topic.intervention + weights_digest() + repr(learnt)),
+        _digest(
+            source + topic.intervention + weights_digest() + repr(tuple([(facet, of.written) for facet, of in learnt]))
+        ),
         facets,
         verdicts,
         Ruleset(by_key, phrase_matching.Finder(terms.terms), tuple(field for field in FIELDS if field in read)),
         topic,
         dict.fromkeys(by_key, _digest(rules)),
-        {facet: written for facet, written in learnt if written},
+        {facet: of for facet, of in learnt if of.written},
     )
 
 
@@ -403,7 +478,7 @@ def _digest(text: str) -> str:
 class _TermNumbers:
     """The terms of a ruleset, each once. A term's number is its place in `terms`."""
 
-    def __init__(self, lists: dict[str, list[str]]) -> None:
+    def __init__(self, lists: Mapping[str, Sequence[str]]) -> None:
         self.lists, self.terms, self._numbers = lists, list[phrase_matching.Term](), dict[str, int]()
         self._parsed_lists: phrase_matching.ParsedLists = {}
 
@@ -415,77 +490,74 @@ class _TermNumbers:
         return self._numbers[source]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+_Sentence = Annotated[str, Least(1)]
+_Sentences = Sequence[_Sentence]
 
 
-_Sentence = Annotated[str, Field(min_length=1)]
-
-
-class _RuleEntry(_Strict):
+class _RuleEntry(Shape):
     id: Id
-    any: list[_Sentence] = []
-    all: list[_Sentence] = []
-    none: list[_Sentence] = []
-    except_: list[_Sentence] = Field(default=[], alias="except")
-    title: list[_Sentence] = []
-    not_title: list[_Sentence] = []
-    fields: list[_Sentence] = list(TEXT_FIELDS)
+    any: _Sentences = ()
+    all: _Sentences = ()
+    none: _Sentences = ()
+    except_: _Sentences = ()
+    title: _Sentences = ()
+    not_title: _Sentences = ()
+    fields: _Sentences = TEXT_FIELDS
     because: _Sentence | None = None
 
 
-class _VerdictEntry(_Strict):
+class _VerdictEntry(Shape):
     id: Id
     label: _Sentence
     means: _Sentence
-    rules: list[_RuleEntry] = Field(min_length=1)
-    examples: list[_Sentence] = Field(min_length=2)
-    counterexamples: list[_Sentence] = Field(min_length=1)
+    rules: Annotated[Sequence[_RuleEntry], Least(1)]
+    examples: Annotated[_Sentences, Least(2)]
+    counterexamples: Annotated[_Sentences, Least(1)]
 
 
-class _ScreenFile(_Strict):
+class _ScreenFile(Shape):
     facet: _Sentence
     label: _Sentence
-    values: list[_VerdictEntry] = Field(min_length=1)
+    values: Annotated[Sequence[_VerdictEntry], Least(1)]
 
 
-_Years = Annotated[float, Field(strict=False, ge=0, le=120)]
+_Years = Annotated[float, Between(0, OLDEST)]
 
 
-class _AgesEntry(_Strict):
-    from_: _Years = Field(default=0, alias="from")
+class _AgesEntry(Shape):
+    from_: _Years = 0
     to: _Years = OLDEST
 
 
-class _ValueEntry(_Strict):
+class _ValueEntry(Shape):
     id: Id
     label: _Sentence
     means: _Sentence
-    words: list[_Sentence] = []
-    instruments: list[_Sentence] = []
-    loose: list[_Sentence] = []
-    not_: list[_Sentence] = Field(default=[], alias="not")
+    words: _Sentences = ()
+    instruments: _Sentences = ()
+    loose: _Sentences = ()
+    not_: _Sentences = ()
     ages: _AgesEntry | None = None
-    with_: list[_Sentence] = Field(default=[], alias="with")
-    gives_way_to: list[_Sentence] = []
+    with_: _Sentences = ()
+    gives_way_to: _Sentences = ()
     text: TextKind | None = None
-    records: list[_Sentence] = []
-    publication_types: list[_Sentence] = []
-    mesh: list[_Sentence] = []
-    examples: list[_Sentence] = Field(min_length=2)
-    counterexamples: list[_Sentence] = Field(min_length=1)
+    records: _Sentences = ()
+    publication_types: _Sentences = ()
+    mesh: _Sentences = ()
+    examples: Annotated[_Sentences, Least(2)]
+    counterexamples: Annotated[_Sentences, Least(1)]
 
 
-class _FacetFile(_Strict):
+class _FacetFile(Shape):
     facet: _Sentence
     label: _Sentence
     about: About
     general: _Sentence | None = None
-    values: list[_ValueEntry] = Field(min_length=1)
+    values: Annotated[Sequence[_ValueEntry], Least(1)]
 
 
-class _PhrasesFile(_Strict):
-    lists: dict[Id, list[_Sentence]]
+class _PhrasesFile(Shape):
+    lists: Mapping[Id, _Sentences]
 
 
 _PHRASES_SHAPE = "write it like `lists: {name: [term, term]}`"
@@ -499,7 +571,7 @@ _FACET_SHAPE = (
 )
 
 
-def _phrase_lists(text: YamlText) -> dict[str, list[str]]:
+def _phrase_lists(text: YamlText) -> Mapping[str, Sequence[str]]:
     lists = validated(_PhrasesFile, text, remedy=_PHRASES_SHAPE).lists
     parsed: phrase_matching.ParsedLists = {}
     for name, listed in lists.items():
@@ -578,7 +650,7 @@ def _facet(text: YamlText, name: str) -> Facet:
 
 def _facts(text: YamlText, place: int, entry: _ValueEntry, lines: dict[FactKey, int]) -> tuple[FactKey, ...]:
     """The facts that state this value. `lines` has those of the facet so far: a fact states one value of a facet."""
-    by_field: dict[FactField, tuple[str, list[str]]] = {
+    by_field: dict[FactField, tuple[str, Sequence[str]]] = {
         "kind": ("records", entry.records),
         "publication-type": ("publication_types", entry.publication_types),
         "mesh": ("mesh", entry.mesh),

@@ -9,17 +9,16 @@ where they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, TypeVar
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from evidence import strict_yaml
 from evidence.errors import ConfigError
-from evidence.strict_yaml import Loc, YamlText, nearest, validated
+from evidence.strict_yaml import Check, Least, Loc, Shape, YamlText, nearest, validated
 
 SHIPPED = Path(__file__).parents[1] / "topics"
 """The folder of the topics that come with the program, one folder each."""
@@ -310,7 +309,7 @@ def _topic(written: str, folder: Path, lenders: Path) -> Topic:
     for verdict in file.reasons:
         if verdict not in _VERDICTS:
             raise text.complain(("reasons", verdict), f"there is no verdict {verdict!r}{nearest(verdict, _VERDICTS)}")
-    designs = file.designs or _DesignsEntry(facet="")
+    designs = file.designs or _DesignsEntry({"facet": ""})
     return Topic(
         id=file.id,
         title=file.title,
@@ -325,7 +324,7 @@ def _topic(written: str, folder: Path, lenders: Path) -> Topic:
         design=designs.facet,
         trials=tuple(designs.trials),
         reviews=tuple(designs.reviews),
-        reasons=tuple((verdict, tuple(reasons)) for verdict, reasons in file.reasons.items()),
+        reasons=tuple((verdict, tuple(texts)) for verdict, texts in file.reasons.items()),
         folder=folder,
     )
 
@@ -370,55 +369,51 @@ def _facet_id(value: str) -> str:
     return value
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 _VERDICTS = ("include", "exclude", "unsure")
-_Text = Annotated[str, Field(min_length=1)]
-_Texts = Annotated[list[_Text], Field(min_length=1)]
-_FacetId = Annotated[str, AfterValidator(_facet_id)]
+_Text = Annotated[str, Least(1)]
+_Texts = Annotated[Sequence[_Text], Least(1)]
+_FacetId = Annotated[str, Check(_facet_id)]
 _SHAPE = f"{SHIPPED / DEFAULT / FILE} shows every key"
 
 
-class _SiteEntry(_Strict):
+class _SiteEntry(Shape):
     name: _Text
     search: _Text
 
 
-class _GroupEntry(_Strict):
+class _GroupEntry(Shape):
     label: _Text
     values: _Texts
 
 
-class _FacetEntry(_Strict):
+class _FacetEntry(Shape):
     id: _FacetId
     file: _Text | None = None
-    from_: _Text | None = Field(default=None, alias="from")
+    from_: _Text | None = None
     holds: _Text | None = None
-    groups: list[_GroupEntry] = []
+    groups: Sequence[_GroupEntry] = ()
 
 
-class _MapEntry(_Strict):
+class _MapEntry(Shape):
     rows: _Text
     columns: _Text
 
 
-class _DesignsEntry(_Strict):
+class _DesignsEntry(Shape):
     facet: str
-    trials: list[_Text] = []
-    reviews: list[_Text] = []
+    trials: Sequence[_Text] = ()
+    reviews: Sequence[_Text] = ()
 
 
-class _File(_Strict):
+class _File(Shape):
     id: strict_yaml.Id
     title: _Text
     about: _Text
     description: _Text
     site: _SiteEntry
-    facets: Annotated[list[_FacetEntry], Field(min_length=1)]
+    facets: Annotated[Sequence[_FacetEntry], Least(1)]
     intervention: _Text
     map: _MapEntry
     pairs: _MapEntry | None = None
     designs: _DesignsEntry | None = None
-    reasons: dict[str, _Texts] = {}
+    reasons: Mapping[str, _Texts] = MappingProxyType({})

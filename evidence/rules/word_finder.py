@@ -17,16 +17,13 @@ It may not know facets or roles; `mentions` gives the hits a meaning.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import product
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import ahocorasick_rs
 
-from evidence.rules.normal_forms import WORD, Normalised, normal_form, normal_line
+from evidence.rules.normal_forms import Normalised, normal_form, normal_line, words_of
 from evidence.rules.phrase_matching import fold_same_length
 
 MAX_FORMS = 64
@@ -35,11 +32,12 @@ MAX_FORMS = 64
 _PIECE = re.compile(r"\(([^()\[\]]*)\)|\[([^()\[\]]*)\]|([^\s()\[\]]+)|(\s+)|(.)")
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
 """A hyphen between letters."""
+_PLAIN = re.compile(r"[a-z]+(?:[ -][a-z]+)*")
+"""A phrase of lower-case words without accents, as nearly all are: its words are what stands between blanks and hyphens."""
 _SPECIAL = re.compile(r"[<>{}/?^$\\]|\|(?![^(\[]*[)\]])")
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """One literal phrase of a term: its normal forms, whether the last stands for any ending, and the words whose case counts (a
     place in the phrase and the word as written)."""
 
@@ -64,28 +62,31 @@ class Hit(NamedTuple):
 def term_forms(term: str) -> tuple[Form, ...]:
     """What is looked for: the phrases of a term in normal forms; ValueError with what is wrong and what to do when it is no
     term."""
-    forms = dict.fromkeys(
-        form for phrase in spelt_out(term) for variant in _spellings(phrase) for form in (_form(term, variant),)
-    )
+    forms: dict[Form, None] = {}
+    for phrase in spelt_out(term):
+        for variant in _spellings(phrase):
+            forms[_form(term, variant)] = None
     return tuple(forms)
 
 
 def spelt_out(term: str) -> tuple[str, ...]:
     """The literal phrases that a term stands for, as written: with each of its alternatives, with and without its optional words.
     A `*` stays. ValueError as `term_forms`."""
+    if _PLAIN.fullmatch(term):
+        return (term,)
     if _SPECIAL.search(term):
         raise ValueError(
             f"{term!r}: a term is plain words, no pattern; write out what `<`, `{{`, `/`, `?`, `^`, `$`, `\\` or a `|` "
             "outside brackets stood for"
         )
-    choices: list[tuple[str, ...]] = []
+    choices: list[Sequence[str]] = []
     for group, optional, word, space, bad in _PIECE.findall(term.strip()):
         if bad:
             raise ValueError(f"{term!r}: a bracket is not closed, or stands inside another; write two terms instead")
         if group:
-            choices.append(tuple(choice.strip() for choice in group.split("|")))
+            choices.append([choice.strip() for choice in group.split("|")])
         elif optional:
-            choices.append(("", *(choice.strip() for choice in optional.split("|"))))
+            choices.append(["", *[choice.strip() for choice in optional.split("|")]])
         else:
             choices.append((word or space,))
     count = 1
@@ -95,7 +96,10 @@ def spelt_out(term: str) -> tuple[str, ...]:
         raise ValueError(
             f"{term!r} stands for {count if choices else 0} phrases; write 1 to {MAX_FORMS}, or several terms"
         )
-    return tuple(dict.fromkeys(" ".join("".join(parts).split()) for parts in product(*choices)))
+    phrases = [""]
+    for choice in choices:
+        phrases = [phrase + part for phrase in phrases for part in choice]
+    return tuple(dict.fromkeys([" ".join(phrase.split()) for phrase in phrases]))
 
 
 def _spellings(phrase: str) -> Iterator[str]:
@@ -108,10 +112,12 @@ def _spellings(phrase: str) -> Iterator[str]:
 
 
 def _form(term: str, phrase: str) -> Form:
+    if _PLAIN.fullmatch(phrase):
+        return Form(tuple(map(normal_form, phrase.replace("-", " ").split(" "))), False, ())
     stem = phrase.endswith("*")
     if "*" in phrase[:-1]:
         raise ValueError(f"{term!r}: `*` is allowed only at the end of a term")
-    written = [found[0] for found in WORD.finditer(fold_same_length(phrase.rstrip("*")))]
+    written = words_of(fold_same_length(phrase.rstrip("*")))
     if "'s" in phrase:
         written = [word for i, word in enumerate(written) if not (word == "s" and i)]
     if not written:
@@ -121,7 +127,7 @@ def _form(term: str, phrase: str) -> Form:
         cased = tuple(
             (i, word)
             for i, word in enumerate(written)
-            if sum(map(str.isupper, word)) > 1 or _in_abbreviation(word, phrase)
+            if not word.islower() and (sum(map(str.isupper, word)) > 1 or _in_abbreviation(word, phrase))
         )
     words = [normal_form(word) for word in written]
     if stem:
@@ -149,9 +155,16 @@ class WordFinder:
                 pattern = " " + " ".join(form.words) + ("" if form.stem else " ")
                 by_pattern.setdefault(pattern, []).append((number, len(form.words), form.cased))
         self._owners = list(by_pattern.values())
-        self._automaton = ahocorasick_rs.AhoCorasick(
-            list(by_pattern), implementation=ahocorasick_rs.Implementation.ContiguousNFA
-        )
+        self._patterns = list(by_pattern)
+
+    @cached_property
+    def _automaton(self) -> ahocorasick_rs.AhoCorasick:
+        """Made when first asked for."""
+        return ahocorasick_rs.AhoCorasick(self._patterns, implementation=ahocorasick_rs.Implementation.ContiguousNFA)
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but the automaton, which cannot be pickled."""
+        return {name: of for name, of in self.__dict__.items() if name != "_automaton"}
 
     def hits(self, text: Normalised) -> list[Hit]:
         """Every occurrence of every term, in reading order; overlapping ones included."""
@@ -160,11 +173,10 @@ class WordFinder:
     def spans(self, text: Normalised) -> list[tuple[int, int, int]]:
         """The same in any order, some perhaps twice: (first word, minus the word after the last, number of the term)."""
         found = []
-        places, owners = text.places, self._owners
+        owners, word_at = self._owners, text.word_at
+        # Every pattern begins with a space, and so does every word of the line.
         for pattern, start, _ in self._automaton.find_matches_as_indexes(text.line, overlapping=True):
-            first = bisect_left(places, start)
-            if first >= len(places) or places[first] != start:
-                continue
+            first = word_at[start]
             for number, size, cased in owners[pattern]:
                 if not cased or _same_case(text, first, cased):
                     found.append((first, -first - size, number))

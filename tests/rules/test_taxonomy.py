@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from evidence.data_model import Doi, Work
 from evidence.errors import ConfigError
 from evidence.rules import taxonomy, topic
+from evidence.rules.judge import judge
 from evidence.rules.taxonomy import TouchedTexts, Value
 from tests.rules.small_topic import write_topic
 
@@ -256,3 +259,56 @@ def test_a_missing_file_is_named(folder: Path) -> None:
     (folder / "outcome.yaml").unlink()
     with pytest.raises(ConfigError, match=r"outcome\.yaml"):
         taxonomy.load(folder)
+
+
+@pytest.fixture
+def keeping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder in which taxonomies are kept from one process to the next; each load reads as a new process would."""
+    monkeypatch.setenv("EVIDENCE_CACHE", str(tmp_path / "cache" / "answers.db"))
+    taxonomy._taxonomy.cache_clear()
+    yield tmp_path / "cache" / "taxonomies"
+    taxonomy._taxonomy.cache_clear()
+
+
+def test_a_kept_taxonomy_is_the_one_that_was_made(folder: Path, keeping: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = taxonomy.load(folder)
+    assert len(list(keeping.iterdir())) == 1
+    taxonomy._taxonomy.cache_clear()
+    monkeypatch.setattr(taxonomy, "_made", None)  # whatever is made anew fails
+    kept = taxonomy.load(folder)
+    assert kept is not made
+    assert (kept.digest, kept.facets, kept.verdicts, kept.topic) == (
+        made.digest,
+        made.facets,
+        made.verdicts,
+        made.topic,
+    )
+    assert kept.topic.folder == folder
+    assert kept.value_marks == made.value_marks
+    assert kept.value_weights == made.value_weights
+    title = "Interpersonal psychotherapy for depressed adolescents: a randomised trial"
+    abstract = "METHODS: 48 adolescents had IPT-A or usual care. RESULTS: Depressive symptoms (HAM-D) fell."
+    work = Work(Doi("10.5555/x"), title=title, abstract=abstract)
+    assert judge(work, kept) == judge(work, made)
+    assert judge(work, kept).tags
+
+
+def test_an_edit_of_any_file_is_seen_beside_a_kept_taxonomy(folder: Path, keeping: Path) -> None:
+    digests = [taxonomy.load(folder).digest]
+    for name in ("shared_phrases.yaml", "screen.yaml", "outcome.yaml", "value_weights.json"):
+        with (folder / name).open("a", encoding="utf-8") as file:
+            file.write("\n")
+        taxonomy._taxonomy.cache_clear()
+        digests.append(taxonomy.load(folder).digest)
+    assert len(set(digests)) == 1, "blank lines change no rule"
+    assert len(list(keeping.iterdir())) == 5
+    edit(folder, "outcome.yaml", "words: [", "words: [wellness, ")
+    assert taxonomy.load(folder).digest != digests[0]
+
+
+def test_a_mistake_is_told_each_time(folder: Path, keeping: Path) -> None:
+    taxonomy.load(folder)
+    edit(folder, "outcome.yaml", "label: ", "lable: ")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"outcome\.yaml:\d+: unknown key 'lable'"):
+            taxonomy.load(folder)
