@@ -2,29 +2,25 @@
 
 Duplicate keys, aliases and YAML tags are refused, because they hide mistakes. No types are guessed: every scalar is text, an
 empty one is None. Every error names file, line and remedy. This module does not know what the values mean: the models are
-those of `harvest.sources`, `rules.topic` and `rules.taxonomy`.
+those of `harvest.sources`, `harvest.review_statements`, `rules.topic_file` and `rules.taxonomy_file`.
 
-A model is one of pydantic, or a `Shape`. Shapes are checked by pydantic's core alone. Importing pydantic and building its
-models takes longer than reading all rules, and every command that judges would wait for it.
+Importing pydantic and its models takes longer than a short command. What may do without it, because what was read is kept on
+disk, imports this module only when a file has to be read.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic_core import CoreSchema, SchemaValidator, ValidationError, core_schema
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from evidence.errors import ConfigError
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
+from evidence.text_files import read_text
 
 Loc = tuple[str | int, ...]
 """The path to a value in a document: keys and list indexes (0-based), from the outside in."""
@@ -47,41 +43,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         """Nothing, as `descend_resolver`."""
 
 
-class Shape:
-    """The base of classes whose annotations say what a mapping must hold: text, `Sequence[X]`, `Mapping[str, X]`, other shapes. A
-    key that is not among them is refused; one whose attribute has a value may be left out. An underscore at the end of a name
-    is not part of the key (`with_`)."""
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.__dict__.update({f"{key}_" if f"{key}_" in self.__annotations__ else key: values[key] for key in values})
-
-
-@dataclass(frozen=True, slots=True)
-class Least:
-    """In an annotation: the least length of a text or a list."""
-
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Between:
-    """In an annotation: the limits of a number, both of them allowed. The number is read from text."""
-
-    least: float
-    most: float
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """In an annotation: what is done with a value of the right type. It returns the value or raises ValueError."""
-
-    check: Callable[[Any], Any]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], CoreSchema]) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
-
-
-_Model = TypeVar("_Model", bound="BaseModel | Shape")
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -107,19 +69,6 @@ def parse_file(path: Path, if_missing: str = "check the path") -> YamlText:
     """The file at `path`. ConfigError when it is missing (the text ends with the remedy `if_missing`), cannot be read, or is
     not strict YAML."""
     return parse(read_text(path, if_missing), str(path))
-
-
-def read_text(path: Path, if_missing: str = "check the path") -> str:
-    """The text of the file at `path`, not parsed. ConfigError when it is missing (the text ends with the remedy
-    `if_missing`) or cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; {if_missing}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
 
 
 def parse(text: str, name: str) -> YamlText:
@@ -161,73 +110,13 @@ def validated(model: type[_Model], text: YamlText, loc: Loc = (), *, remedy: str
     for step in loc:
         data = data[step]
     try:
-        found: _Model = (_validator(model).validate_python if issubclass(model, Shape) else model.model_validate)(data)
+        return model.model_validate(data)
     except ValidationError as error:
         errors = error.errors(include_url=False)
         # A misspelt key is also a missing one: report what is there.
         first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
         inside = _loc_in(data, first["loc"], missing=first["type"] == "missing")
         raise text.complain((*loc, *inside), _sentence(first, inside, _keys_at(model, inside), remedy)) from None
-    return found
-
-
-_validators: dict[Any, SchemaValidator] = {}
-
-
-def _validator(shape: Any) -> SchemaValidator:
-    """What checks a document against a shape. Made once for each."""
-    if shape not in _validators:
-        _validators[shape] = SchemaValidator(_schema(shape))
-    return _validators[shape]
-
-
-def _schema(kind: Any) -> CoreSchema:
-    """What an annotation asks for, in the words of pydantic's core."""
-    if isinstance(kind, type) and issubclass(kind, Shape):
-        keys = {
-            key: core_schema.typed_dict_field(
-                _schema(of), required=not hasattr(kind, f"{key}_") and not hasattr(kind, key)
-            )
-            for key, of in keys_of(kind).items()
-        }
-        return core_schema.no_info_after_validator_function(
-            kind, core_schema.typed_dict_schema(keys, extra_behavior="forbid")
-        )
-    origin, inside = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return reduce(_restricted, inside[1:], _schema(inside[0]))
-    if origin in (UnionType, Union) and NoneType in inside and len(inside) == 2:
-        return core_schema.nullable_schema(_schema(inside[inside[0] is NoneType]))
-    if origin is Sequence:
-        return core_schema.list_schema(_schema(inside[0]), strict=True)
-    if origin is Mapping:
-        return core_schema.dict_schema(*map(_schema, inside), strict=True)
-    if origin is Literal:
-        return core_schema.literal_schema(list(inside))
-    if kind is str:
-        return core_schema.str_schema(strict=True)
-    if kind is float:
-        return core_schema.float_schema()
-    raise TypeError(f"a shape cannot hold {kind}")
-
-
-def _restricted(schema: CoreSchema, by: Any) -> CoreSchema:
-    """What an annotation restricts. Whatever is not of this module says something to others."""
-    match by:
-        case Least(length):
-            return {**schema, "min_length": length}
-        case Between(least, most):
-            return {**schema, "ge": least, "le": most}
-        case Check(check):
-            return core_schema.no_info_after_validator_function(check, schema)
-    return schema
-
-
-def keys_of(model: type[BaseModel | Shape]) -> dict[str, Any]:
-    """The keys that a mapping of this model may have, each with its annotation."""
-    if issubclass(model, Shape):
-        return {name.removesuffix("_"): of for name, of in get_type_hints(model, include_extras=True).items()}
-    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
 
 
 def _loc_in(data: Any, stated: Loc, *, missing: bool) -> Loc:
@@ -243,19 +132,18 @@ def _loc_in(data: Any, stated: Loc, *, missing: bool) -> Loc:
     return tuple(loc)
 
 
-def _keys_at(model: type[Any], loc: Loc) -> list[str]:
+def _keys_at(model: type[BaseModel], loc: Loc) -> list[str]:
     """The keys that the mapping around `loc` may have."""
     kind: Any = model
     for step in loc[:-1]:
-        while get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
-        # Of Sequence[X], list[X], Mapping[str, X] and dict[str, X] it is X.
-        kind = keys_of(kind).get(str(step)) if _is_model(kind) else (get_args(kind) or (None,))[-1]
-    return list(keys_of(kind)) if _is_model(kind) else []
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and (issubclass(kind, Shape) or hasattr(kind, "model_fields"))
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names = ((field.alias or name, field.annotation) for name, field in kind.model_fields.items())
+            kind = next((annotation for name, annotation in names if name == step), None)
+        else:  # list[X], dict[str, X]
+            kind = (get_args(kind) or (None,))[-1]
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return []
+    return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 def _sentence(error: Any, loc: Loc, keys: list[str], remedy: str) -> str:
@@ -305,7 +193,7 @@ def _id(value: str) -> str:
     return value
 
 
-Id = Annotated[str, Check(_id)]
+Id = Annotated[str, AfterValidator(_id)]
 """The type of an id in a model: `a-z`, `0-9` and hyphens."""
 
 

@@ -26,6 +26,7 @@ PURE = (
         "page_ranges",
         "author_names",
         "strict_yaml",
+        "text_files",
     ),
     *(
         "crossref/normalise",

@@ -1,7 +1,7 @@
 """Cue words in a text: for each word, which kinds of cue stand there (measured, improved, randomised, history of, …).
 
-The kinds and their words are data (`cue_words.yaml`). This module may not know facets, values or roles: `mention_roles` and
-`decide` give the cues a meaning.
+The kinds and their words are data (`cue_words.yaml`); once read, they are kept on disk. This module may not know facets, values
+or roles: `mention_roles` and `decide` give the cues a meaning.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import cache
 from itertools import repeat
 from pathlib import Path
 
-from evidence import strict_yaml
+from evidence.rules.kept_rules import kept_reading
 from evidence.rules.normal_forms import Normalised
 from evidence.rules.word_finder import WordFinder, term_forms
 
@@ -25,8 +25,11 @@ class CueReader:
     `list_letters` says what a word is in a list ("A, B and C"): `b` begins a part; `a` is an auxiliary and ends the list, `A`
     is both; `i` is one that a part may have inside; other words are not there."""
 
-    def __init__(self) -> None:
-        data = strict_yaml.parse(FILE.read_text(encoding="utf-8"), FILE.name).data
+    def __init__(self, written: str) -> None:
+        """`written` is the text of the file."""
+        from evidence import strict_yaml  # imports pydantic and YAML
+
+        data = strict_yaml.parse(written, FILE.name).data
         self.kinds: tuple[str, ...] = tuple(data["cues"])
         self.bit = {kind: 1 << place for place, kind in enumerate(self.kinds)}
         self._single: dict[str, int] = {}
@@ -67,4 +70,5 @@ class CueReader:
 @cache
 def cue_reader() -> CueReader:
     """The cue reader, made once a process."""
-    return CueReader()
+    written = FILE.read_text(encoding="utf-8")
+    return kept_reading("cue_words", (written,), lambda: CueReader(written))

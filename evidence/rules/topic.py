@@ -3,22 +3,21 @@
 `topic.yaml` names the facets and their files, the axes of the map, which designs count as trials and as reviews, and the words
 of the site about the topic. `docs/topics.md` describes the keys. A database keeps a copy (`to_json`), from which the site
 reads it. This module may not read the rules themselves (`taxonomy` does), nor the sources (`harvest.sources` does): it knows
-where they are.
+where they are. What `topic_file` read it keeps on disk, so that pydantic and YAML are imported only for a topic that is new.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from evidence import strict_yaml
 from evidence.errors import ConfigError
-from evidence.strict_yaml import Check, Least, Loc, Shape, YamlText, nearest, validated
+from evidence.rules.kept_rules import kept_reading
+from evidence.text_files import read_text
 
 SHIPPED = Path(__file__).parents[1] / "topics"
 """The folder of the topics that come with the program, one folder each."""
@@ -207,22 +206,6 @@ class Topic:
         """The ready-made reasons for a verdict; empty where there are none."""
         return dict(self.reasons).get(verdict, ())
 
-    def check_values(self, known: Mapping[str, Collection[str]]) -> None:
-        """ConfigError unless the values that the topic names are among those of their facets (`known`: facet → values)."""
-        text = strict_yaml.parse_file(self.folder / FILE)
-        for key, values in (("trials", self.trials), ("reviews", self.reviews)):
-            for place, value in enumerate(values):
-                _refuse_unknown_value(text, ("designs", key, place), value, self.design, known)
-        for place, facet in enumerate(self.facets):
-            seen: set[str] = set()
-            for number, group in enumerate(facet.groups):
-                for at, value in enumerate(group.values):
-                    loc = ("facets", place, "groups", number, "values", at)
-                    _refuse_unknown_value(text, loc, value, facet.id, known)
-                    if value in seen:
-                        raise text.complain(loc, f"{value!r} is already in a group of this facet; keep one of them")
-                    seen.add(value)
-
 
 def from_json(written: str) -> Topic:
     """The topic that `to_json` wrote, without files."""
@@ -281,139 +264,30 @@ def find(name: str | Path, beside: Path | None = None) -> Path:
 
 
 def _load_folder(folder: Path, lenders: Path = SHIPPED) -> Topic:
-    path = folder / FILE
-    return _topic(strict_yaml.read_text(path, f"copy one from {SHIPPED / DEFAULT}"), folder, lenders)
+    written = read_text(folder / FILE, f"copy one from {SHIPPED / DEFAULT}")
+    return _topic(written, folder, lenders, tuple([(name, _bytes(lenders / name / FILE)) for name in shipped(lenders)]))
+
+
+def _bytes(path: Path) -> bytes:
+    """What a file holds; nothing where it cannot be read, which is told if the file is needed."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 @lru_cache(maxsize=8)
-def _topic(written: str, folder: Path, lenders: Path) -> Topic:
-    """The topic of this text of a `topic.yaml` in `folder`; it may use facets of the topics in `lenders`."""
-    text = strict_yaml.parse(written, str(folder / FILE))
-    file = validated(_File, text, remedy=_SHAPE)
-    facets = tuple(_facet(text, ("facets", place), entry, folder, lenders) for place, entry in enumerate(file.facets))
-    ids = [facet.id for facet in facets]
-    for place, name in enumerate(ids):
-        if name in ids[:place]:
-            raise text.complain(("facets", place, "id"), f"the facet {name!r} is there twice; keep one of them")
-    pairs = file.pairs or file.map
-    for loc, name in (
-        (("intervention",), file.intervention),
-        (("map", "rows"), file.map.rows),
-        (("map", "columns"), file.map.columns),
-        (("pairs", "rows"), pairs.rows),
-        (("pairs", "columns"), pairs.columns),
-        (("designs", "facet"), file.designs.facet if file.designs else ids[0]),
-    ):
-        if name not in ids:
-            raise text.complain(loc, f"there is no facet {name!r}{nearest(name, ids)}")
-    for verdict in file.reasons:
-        if verdict not in _VERDICTS:
-            raise text.complain(("reasons", verdict), f"there is no verdict {verdict!r}{nearest(verdict, _VERDICTS)}")
-    designs = file.designs or _DesignsEntry({"facet": ""})
-    return Topic(
-        id=file.id,
-        title=file.title,
-        about=file.about,
-        description=file.description,
-        site_name=file.site.name,
-        search=file.site.search,
-        facets=facets,
-        intervention=file.intervention,
-        map=(file.map.rows, file.map.columns),
-        pairs=(pairs.rows, pairs.columns),
-        design=designs.facet,
-        trials=tuple(designs.trials),
-        reviews=tuple(designs.reviews),
-        reasons=tuple((verdict, tuple(texts)) for verdict, texts in file.reasons.items()),
-        folder=folder,
-    )
+def _topic(written: str, folder: Path, lenders: Path, lent: tuple[tuple[str, bytes], ...]) -> Topic:
+    """The topic of this text of a `topic.yaml` in `folder`. It may use facets of the topics in `lenders`: `lent` are their names
+    and files. It is kept on disk."""
 
+    def read() -> Topic:
+        from evidence.rules import topic_file  # imports pydantic and YAML
 
-def _facet(text: YamlText, loc: Loc, entry: _FacetEntry, folder: Path, lenders: Path) -> TopicFacet:
-    if (entry.file is None) == (entry.from_ is None):
-        raise text.complain(
-            loc,
-            f"the facet {entry.id!r} needs either `file:`, its file in this folder, or `from:`, a topic that has it",
-        )
-    if entry.id in RESERVED:
-        raise text.complain((*loc, "id"), f"{entry.id!r} is reserved for the program; choose another id")
-    groups = tuple(Group(group.label, tuple(group.values)) for group in entry.groups)
-    if entry.file is not None:
-        return TopicFacet(entry.id, entry.holds or f"Values of the facet {entry.id}", groups, folder / entry.file)
-    source, known = entry.from_ or "", shipped(lenders)
-    if source not in known or (lenders / source).resolve() == folder.resolve():
-        raise text.complain((*loc, "from"), f"no topic {source!r} comes with the program{nearest(source, known)}")
-    theirs = {facet.id: facet for facet in _load_folder(lenders / source, lenders).facets}
-    if entry.id not in theirs:
-        raise text.complain((*loc, "id"), f"the topic {source!r} has no facet {entry.id!r}{nearest(entry.id, theirs)}")
-    borrowed = theirs[entry.id]
-    return TopicFacet(entry.id, entry.holds or borrowed.holds, groups or borrowed.groups, borrowed.path, True)
+        return topic_file.read(written, folder, lenders)
 
-
-def _refuse_unknown_value(
-    text: YamlText, loc: Loc, value: str, facet: str, known: Mapping[str, Collection[str]]
-) -> None:
-    if value not in known.get(facet, ()):
-        raise text.complain(loc, f"the facet {facet!r} has no value {value!r}{nearest(value, known.get(facet, ()))}")
+    return kept_reading("topic_files", (written, str(folder), str(lenders), lent), read)
 
 
 def _tag_filter(facet: str, values: tuple[str, ...]) -> str:
     return f"{facet}:{','.join(values)}" if values else ""
-
-
-def _facet_id(value: str) -> str:
-    if not (value.isidentifier() and value.isascii() and value == value.lower()):
-        raise ValueError(
-            f"{value!r} cannot be a column's name; write lower-case letters, digits and `_`, such as problem_area"
-        )
-    return value
-
-
-_VERDICTS = ("include", "exclude", "unsure")
-_Text = Annotated[str, Least(1)]
-_Texts = Annotated[Sequence[_Text], Least(1)]
-_FacetId = Annotated[str, Check(_facet_id)]
-_SHAPE = f"{SHIPPED / DEFAULT / FILE} shows every key"
-
-
-class _SiteEntry(Shape):
-    name: _Text
-    search: _Text
-
-
-class _GroupEntry(Shape):
-    label: _Text
-    values: _Texts
-
-
-class _FacetEntry(Shape):
-    id: _FacetId
-    file: _Text | None = None
-    from_: _Text | None = None
-    holds: _Text | None = None
-    groups: Sequence[_GroupEntry] = ()
-
-
-class _MapEntry(Shape):
-    rows: _Text
-    columns: _Text
-
-
-class _DesignsEntry(Shape):
-    facet: str
-    trials: Sequence[_Text] = ()
-    reviews: Sequence[_Text] = ()
-
-
-class _File(Shape):
-    id: strict_yaml.Id
-    title: _Text
-    about: _Text
-    description: _Text
-    site: _SiteEntry
-    facets: Annotated[Sequence[_FacetEntry], Least(1)]
-    intervention: _Text
-    map: _MapEntry
-    pairs: _MapEntry | None = None
-    designs: _DesignsEntry | None = None
-    reasons: Mapping[str, _Texts] = MappingProxyType({})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from evidence.data_model import Doi, Work
 from evidence.errors import ConfigError
-from evidence.rules import taxonomy, topic
+from evidence.rules import taxonomy, taxonomy_file, topic, topic_file
 from evidence.rules.judge import judge
 from evidence.rules.taxonomy import TouchedTexts, Value
 from tests.rules.small_topic import write_topic
@@ -261,20 +264,27 @@ def test_a_missing_file_is_named(folder: Path) -> None:
         taxonomy.load(folder)
 
 
+def forget() -> None:
+    """What follows reads as a new process would."""
+    taxonomy._taxonomy.cache_clear()
+    topic._topic.cache_clear()
+
+
 @pytest.fixture
 def keeping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder in which taxonomies are kept from one process to the next; each load reads as a new process would."""
+    """The folder in which taxonomies are kept from one process to the next."""
     monkeypatch.setenv("EVIDENCE_CACHE", str(tmp_path / "cache" / "answers.db"))
-    taxonomy._taxonomy.cache_clear()
+    forget()
     yield tmp_path / "cache" / "taxonomies"
-    taxonomy._taxonomy.cache_clear()
+    forget()
 
 
 def test_a_kept_taxonomy_is_the_one_that_was_made(folder: Path, keeping: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = taxonomy.load(folder)
     assert len(list(keeping.iterdir())) == 1
-    taxonomy._taxonomy.cache_clear()
-    monkeypatch.setattr(taxonomy, "_made", None)  # whatever is made anew fails
+    forget()
+    for module in (taxonomy_file, topic_file):
+        monkeypatch.setattr(module, "read", None)  # whatever is read anew fails
     kept = taxonomy.load(folder)
     assert kept is not made
     assert (kept.digest, kept.facets, kept.verdicts, kept.topic) == (
@@ -298,7 +308,7 @@ def test_an_edit_of_any_file_is_seen_beside_a_kept_taxonomy(folder: Path, keepin
     for name in ("shared_phrases.yaml", "screen.yaml", "outcome.yaml", "value_weights.json"):
         with (folder / name).open("a", encoding="utf-8") as file:
             file.write("\n")
-        taxonomy._taxonomy.cache_clear()
+        forget()
         digests.append(taxonomy.load(folder).digest)
     assert len(set(digests)) == 1, "blank lines change no rule"
     assert len(list(keeping.iterdir())) == 5
@@ -312,3 +322,78 @@ def test_a_mistake_is_told_each_time(folder: Path, keeping: Path) -> None:
     for _ in range(2):
         with pytest.raises(ConfigError, match=r"outcome\.yaml:\d+: unknown key 'lable'"):
             taxonomy.load(folder)
+
+
+def test_an_edit_of_the_topic_or_of_one_it_borrows_from_is_seen_beside_a_kept_one(
+    tmp_path: Path, keeping: Path
+) -> None:
+    lenders = Path(shutil.copytree(topic.SHIPPED, tmp_path / "lenders"))
+    mine = Path(shutil.copytree(topic.SHIPPED / "mindfulness", tmp_path / "mine"))
+    before = taxonomy.load(topic.load_kept(mine, lenders)).topic
+    edit(mine, topic.FILE, "title: Living", "title: Lively")
+    assert topic.load_kept(mine, lenders).title != before.title
+    holds = before.facet("outcome").holds
+    edit(lenders / "ipt", topic.FILE, holds, "What was measured and read")
+    for _ in range(2):
+        found = taxonomy.load(topic.load_kept(mine, lenders)).topic
+        assert found.title.startswith("Lively")
+        assert found.facet("outcome").holds == "What was measured and read"
+        forget()
+    (lenders / "ipt" / topic.FILE).unlink()
+    with pytest.raises(ConfigError, match="no topic 'ipt' comes with the program"):
+        topic.load_kept(mine, lenders)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-9] + b"something")])
+def test_what_is_kept_may_be_lost_or_damaged(folder: Path, keeping: Path, harm: Callable[[Path], object]) -> None:
+    made = taxonomy.load(folder)
+    there = sorted(keeping.parent.glob("*/*.pickle"))
+    assert {path.parent.name for path in there} == {"taxonomies", "topic_files"}
+    for path in there:
+        harm(path)
+    forget()
+    again = taxonomy.load(folder)
+    assert (again.digest, again.value_marks, again.topic) == (made.digest, made.value_marks, made.topic)
+    assert sorted(keeping.parent.glob("*/*.pickle")) == there
+
+
+LOADING = """if True:
+    import sys
+    from evidence.rules import judge, taxonomy
+    loaded = taxonomy.load()
+    print(loaded.digest, *sorted({"pydantic", "pydantic_core", "yaml", "difflib", "evidence.harvest"} & set(sys.modules)))
+"""
+NO_ROOM = """if True:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))  # a file can have 100 bytes
+"""
+
+
+def loading(cache: str, before: str = "") -> subprocess.Popen[str]:
+    """A process that loads the taxonomy and says its digest and which modules it had to import for that."""
+    environment = {**os.environ, "EVIDENCE_CACHE": cache, "PYTHONDONTWRITEBYTECODE": "1"}
+    words = [sys.executable, "-c", before + LOADING]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def said(process: subprocess.Popen[str]) -> list[str]:
+    out, error = process.communicate()
+    assert (process.returncode, error) == (0, "")
+    return out.split()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owners here, so nothing is kept")
+def test_rules_that_are_kept_are_had_without_pydantic_and_yaml(tmp_path: Path) -> None:
+    cache, digest = str(tmp_path / "answers.db"), taxonomy.load().digest
+    at_once = [loading(cache) for _ in range(2)]
+    assert {said(process)[0] for process in at_once} == {digest}
+    there = sorted(path.parent.name for path in tmp_path.rglob("*") if path.is_file())
+    assert there == ["cue_words", "taxonomies", "topic_files"], "each is kept once, and no unfinished file is left"
+    assert said(loading(cache)) == [digest]
+    assert {"pydantic", "yaml"} < set(said(loading("no")))
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owners here, so nothing is kept")
+def test_rules_are_read_where_nothing_can_be_kept(tmp_path: Path) -> None:
+    assert said(loading(str(tmp_path / "answers.db"), NO_ROOM))[0] == taxonomy.load().digest
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
