@@ -337,14 +337,20 @@ def sync(
         raise ConfigError("give --offline or --from, not both: --offline reads the bundled snapshot")
     from evidence.export import sync_summary
     from evidence.harvest import sources
-    from evidence.publish import news, watching
 
     checked = sources.load(settings.sources)
     book = _taxonomy(settings)
-    watching.check(checked.watches, book, settings.sources)
+    if checked.watches:  # importing what lists works takes longer than most commands
+        from evidence.publish import watching
+
+        watching.check(checked.watches, book, settings.sources)
     outcome = _run_sync(settings, checked, book, offline, files, everything, full, enrich, retraction_watch)
     _add_touches(settings, outcome.changes)
-    watched = news.watch_lines(settings.db, settings.sources, outcome.run)
+    watched: list[str] = []
+    if checked.watches:
+        from evidence.publish import news
+
+        watched = news.watch_lines(settings.db, settings.sources, outcome.run)
     click.echo(
         json.dumps(outcome.counts() | {"outcome": outcome.outcome})
         if as_json

@@ -638,3 +638,23 @@ def test_read_writes_a_file(run: Run, tmp_path: Path) -> None:
 def test_the_services_of_the_command_are_those_of_sources_yaml() -> None:
     """The command line names them again, because it imports nothing that its help does not need."""
     assert cli.SERVICES == sources.SERVICES
+
+
+@pytest.mark.slow
+def test_a_sync_with_nothing_new_and_no_watches_needs_nothing_of_the_site(tmp_path: Path) -> None:
+    """Importing what lists works takes longer than such a sync."""
+    code = """if True:
+        from evidence.cli import cli
+        for words in (["init", "."], ["sync", "--offline"]):
+            cli(words, standalone_mode=False)
+    """
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    again = """if True:
+        import sys
+        from evidence.cli import cli
+        cli(["-q", "sync", "--offline"], standalone_mode=False)
+        print(*sorted(name for name in sys.modules if name.startswith(("datasette", "evidence.publish."))), file=sys.stderr)
+    """
+    done = subprocess.run([sys.executable, "-c", again], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert "Nothing new" in done.stdout
+    assert done.stderr.strip() == ""
