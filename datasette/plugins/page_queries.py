@@ -1,4 +1,4 @@
-"""What Datasette's own pages ask of a database, changed in four places. The only code here that knows Datasette's SQL.
+"""What Datasette's own pages ask of a database, changed in five places. The only code here that knows Datasette's SQL.
 
 Why: Datasette 0.65 (and 1.0a41) sorts the first page of a table by the chosen column alone, and the pages after it by column
 and key. Rows with equal values then come in no fixed order, and CSV, JSON and pages lose some rows and repeat others. It
@@ -10,7 +10,8 @@ of rows of a ready-made query of which the page shows 500. Without what follows 
 * the works on a list are found once, as a set (`evidence.publish.bitset_counts`): rows are read when it is known which are shown,
   and numbers are counted from the set. A published copy has the numbers of other tables counted (`precomputed_counts`);
 * the numbers beside facets are those of the whole list on each of its pages, not of the rows from there on;
-* of a ready-made query, a page gets the rows it shows, and the number of the others. Files get all.
+* of a ready-made query, a page gets the rows it shows, and the number of the others. Files get all;
+* a condition of a visitor's own (`_where`) stays one condition, even with an `or` in it.
 
 How: at `startup` each database is replaced (`datasette.add_database`) by one whose `execute` does this, and
 `filters_from_request`, which runs for table pages and nothing else, says which table a page shows. A statement that is not
@@ -23,13 +24,13 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
 from datasette import hookimpl
 from datasette.database import Database, Results
-from datasette.utils import escape_sqlite
+from datasette.utils import await_me_maybe, escape_sqlite
 from datasette.views.database import MagicParameters
 
 from evidence.publish import bitset_counts, precomputed_counts
@@ -91,9 +92,27 @@ class TablePage:
 _page: ContextVar[TablePage | None] = ContextVar("page", default=None)
 
 
-@hookimpl
-def filters_from_request(request: Any, table: str) -> None:
-    _page.set(TablePage(table, own_sql="_where" in request.args))
+@hookimpl(hookwrapper=True)
+def filters_from_request(request: Any, table: str) -> Iterator[None]:
+    own_sql = "_where" in request.args
+    _page.set(TablePage(table, own_sql))
+    found = yield
+    if own_sql:
+        found.force_result([bracketed(each) for each in found.get_result()])
+
+
+def bracketed(filters: Any) -> Callable[[], Awaitable[Any]]:
+    """The filters of a hook with a visitor's own SQL (`_where`) in brackets. Datasette joins it with `and`: with an `or` in it,
+    the other filters would not hold, nor the place where the next page begins, and a CSV would never end."""
+
+    async def inner() -> Any:
+        arguments = await await_me_maybe(filters)
+        if arguments is not None and "extra_wheres_for_ui" in arguments.extra_context:
+            # A comment at the end of the SQL ends with its line.
+            arguments.where_clauses = [f"({clause}\n)" for clause in arguments.where_clauses]
+        return arguments
+
+    return inner
 
 
 @hookimpl(trylast=True)
