@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextvars import ContextVar
 from typing import Any
 
@@ -93,7 +93,7 @@ _page: ContextVar[TablePage | None] = ContextVar("page", default=None)
 
 
 @hookimpl(hookwrapper=True)
-def filters_from_request(request: Any, table: str) -> Iterator[None]:
+def filters_from_request(request: Any, table: str) -> Generator[None, Any, None]:
     own_sql = "_where" in request.args
     _page.set(TablePage(table, own_sql))
     found = yield
