@@ -29,7 +29,7 @@ _IRREGULAR = {
     "bias": "bias", "analyses": "analys", "crises": "cris", "judgement": "judgment", "judgements": "judgment",
     "sceptical": "skeptical", "tumour": "tumor", "tumours": "tumor", "centred": "centered", "ageing": "aging",
     "enrolment": "enrollment", "enrol": "enroll", "fulfil": "fulfill", "defence": "defens", "defences": "defens",
-    "oestrogen": "estrogen", "foetal": "fetal", "diarrhoea": "diarrhea", "grey": "gray",
+    "grey": "gray",
 }  # fmt: skip
 _SPELLING = (
     ("is", re.compile(r"is(ation|ations|e|ed|er|ers|es|ing|able)$"), r"iz\1"),
@@ -37,7 +37,8 @@ _SPELLING = (
     ("our", re.compile(r"(?<=[vbnlmi])our(?=$|s$|al|ed$|ing$|abl|ful|ite|hood|ly$|er|ist)"), "or"),
     ("ll", re.compile(r"ll(?=(?:ing|ed|er|ers|or|ors)$)"), "l"),
     ("ae", re.compile(r"ae(?=[dmnst])"), "e"),
-    ("oe", re.compile(r"(?<![aiou])oe(?=[dst][eiu])"), "e"),
+    # Not every word with these letters has another spelling: psychoeducation, coexistence.
+    ("oe", re.compile(r"(?:^|(?<=o)|(?<=mph))oe(?=dem|s[ot])|(?<=^f)oe(?=t)|(?:(?<=rrh)|(?<=pn))oe(?=[ai])"), "e"),
 )
 """Letters without which a word is spelt alike, what is spelt otherwise, and the American spelling."""
 _POSSESSIVE = re.compile(rf"(?<=')[sS](?![^\W\d_{_UNSPACED}])")
@@ -70,11 +71,23 @@ def _singular(word: str) -> str:
         return word[:-3] + "y"
     if len(word) > 4 and word.endswith(("sis", "ses", "zes", "xes", "ches", "shes")):
         return word[:-2]
-    if len(word) > 3 and word.endswith(("se", "ze")):
+    if len(word) > 3 and word.endswith(("se", "ze", "che")):
         return word[:-1]
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]
     return word
+
+
+def stem_forms(stem: str) -> tuple[str, ...]:
+    """What the normal forms of words with this beginning (lower case, accents folded) begin with: `behaviour` → `behaviour`,
+    `behavior`. The last letters of a stem decide its spelling only together with the ending that is not there."""
+    forms = [stem]
+    for letters, pattern, american in _SPELLING:
+        if letters in stem:
+            forms.append(pattern.sub(american, stem))
+    if stem.endswith(("is", "ys")):
+        forms.append(f"{stem[:-1]}z")
+    return tuple(dict.fromkeys(forms))
 
 
 def words_of(folded: str) -> list[str]:

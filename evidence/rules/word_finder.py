@@ -5,6 +5,7 @@ A **term** is what a person writes under `words` (or `instruments`, `loose`, `no
 =========================  ==========================================================================================
 `depressive symptoms`      these words, in any case, singular or plural, British or American spelling
 `post-partum`              a hyphen also matches a space and nothing: post-partum, post partum, postpartum
+`postpartum`               the same: a hyphen or a space may follow a prefix (`PREFIXES`)
 `psychotherap*`            a last word with any ending
 `HAM-D`                    a word with two or more capitals is case-sensitive, with the letters joined to it
 `(pregnant|expectant) women`  one of several
@@ -23,11 +24,19 @@ from typing import NamedTuple
 
 import ahocorasick_rs
 
-from evidence.rules.normal_forms import Normalised, normal_form, normal_line, words_of
+from evidence.rules.normal_forms import Normalised, normal_form, normal_line, stem_forms, words_of
 from evidence.rules.phrase_matching import fold_same_length
 
 MAX_FORMS = 64
 """Literal phrases that one term may stand for."""
+
+PREFIXES = (
+    "ante", "anti", "base", "drop", "gastro", "life", "multi", "neuro", "non", "on", "out", "over", "peri", "post", "pre",
+    "psycho", "semi", "socio", "sub", "tele", "wait",
+)  # fmt: skip
+"""Beginnings of words that texts also write apart or with a hyphen: pre-treatment, psycho-education, drop out, wait-list. "In" is
+none: "in patients" is not "inpatients"."""
+_PREFIXED = re.compile(rf"(?<![^\s(|-])({'|'.join(PREFIXES)})(?=[a-z]{{3}})")
 
 _PIECE = re.compile(r"\(([^()\[\]]*)\)|\[([^()\[\]]*)\]|([^\s()\[\]]+)|(\s+)|(.)")
 _HYPHEN = re.compile(r"(?<=[^\W\d_])-(?=[^\W\d_])")
@@ -65,7 +74,7 @@ def term_forms(term: str) -> tuple[Form, ...]:
     forms: dict[Form, None] = {}
     for phrase in spelt_out(term):
         for variant in _spellings(phrase):
-            forms[_form(term, variant)] = None
+            forms.update(dict.fromkeys(_forms(term, variant)))
     return tuple(forms)
 
 
@@ -103,17 +112,22 @@ def spelt_out(term: str) -> tuple[str, ...]:
 
 
 def _spellings(phrase: str) -> Iterator[str]:
-    """The phrase, and with every hyphen dropped where letters stand on both sides of it."""
+    """The phrase; with every hyphen dropped where letters stand on both sides of it; and with a space after every prefix."""
     yield phrase
     if "-" in phrase:
         glued = _HYPHEN.sub("", phrase)
         if glued != phrase:
             yield glued
+    apart = _PREFIXED.sub(r"\1 ", phrase)
+    if apart != phrase:
+        yield apart
 
 
-def _form(term: str, phrase: str) -> Form:
+def _forms(term: str, phrase: str) -> Iterator[Form]:
+    """One literal phrase in normal forms; two or more where its last word is a stem whose spelling its ending decides."""
     if _PLAIN.fullmatch(phrase):
-        return Form(tuple(map(normal_form, phrase.replace("-", " ").split(" "))), False, ())
+        yield Form(tuple(map(normal_form, phrase.replace("-", " ").split(" "))), False, ())
+        return
     stem = phrase.endswith("*")
     if "*" in phrase[:-1]:
         raise ValueError(f"{term!r}: `*` is allowed only at the end of a term")
@@ -129,10 +143,12 @@ def _form(term: str, phrase: str) -> Form:
             for i, word in enumerate(written)
             if not word.islower() and (sum(map(str.isupper, word)) > 1 or _in_abbreviation(word, phrase))
         )
-    words = [normal_form(word) for word in written]
-    if stem:
-        words[-1] = written[-1].lower()
-    return Form(tuple(words), stem, cased)
+    words = tuple(map(normal_form, written))
+    if not stem:
+        yield Form(words, False, cased)
+        return
+    for beginning in stem_forms(written[-1].lower()):
+        yield Form((*words[:-1], beginning), True, cased)
 
 
 def _in_abbreviation(word: str, phrase: str) -> bool:

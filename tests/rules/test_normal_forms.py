@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evidence.rules.normal_forms import Normalised, normal_form, normal_line
+from evidence.rules.normal_forms import Normalised, normal_form, normal_line, stem_forms
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,13 @@ from evidence.rules.normal_forms import Normalised, normal_form, normal_line
         "programme program programmes",
         "paediatric pediatric",
         "foetus fetus",
+        "foetal fetal",
+        "oedema edema",
+        "oesophagus esophagus",
+        "oestrogen oestrogens estrogen",
+        "diarrhoea diarrhea",
+        "apnoea apnea",
+        "headache headaches",
         "analyse analyze",
         "RCT RCTs rct",
         "couple couples",
@@ -102,3 +109,23 @@ def test_the_line_alone_is_the_same(text: str) -> None:
 @given(st.text(alphabet=st.characters(categories=["L"]), min_size=1))
 def test_a_normal_form_is_never_empty(word: str) -> None:
     assert normal_form(word)
+
+
+@pytest.mark.parametrize("word", ["psychoeducation", "coexist", "poetic", "socioeconomic", "bioethics"])
+def test_letters_that_meet_where_two_parts_of_a_word_join_are_not_a_british_spelling(word: str) -> None:
+    assert normal_form(word) == word.removesuffix("s")
+
+
+@pytest.mark.parametrize(
+    ("stem", "words"),
+    [
+        ("behaviour", "behaviour behavioural behaviourally behavioral behaviors"),
+        ("supervis", "supervise supervised supervising supervision supervisory"),
+        ("psychoeducat", "psychoeducation psychoeducational psychoeducative"),
+        ("psychoanaly", "psychoanalysis psychoanalytic psychoanalysed"),
+        ("desensiti", "desensitisation desensitized"),
+    ],
+)
+def test_a_stem_is_the_beginning_of_the_normal_form_of_every_word_that_it_begins(stem: str, words: str) -> None:
+    for word in words.split():
+        assert normal_form(word).startswith(stem_forms(stem)), (normal_form(word), stem_forms(stem))

@@ -29,6 +29,30 @@ def test_brackets_may_stand_inside_a_word() -> None:
 
 
 @pytest.mark.parametrize(
+    ("term", "text"),
+    [
+        ("psycho-educat*", "Psychoeducation, psycho-educational or psycho educative"),
+        ("behaviour*", "behavioral, behaviourally"),
+        ("supervis*", "supervised or supervision"),
+    ],
+)
+def test_a_word_with_any_ending_is_found_in_every_spelling(term: str, text: str) -> None:
+    assert found(term, text) == re.split(r", | or ", text)
+
+
+def test_a_prefix_may_be_written_apart_though_the_term_joins_it() -> None:
+    text = "Pre-treatment, pretreatment, pre treatment"
+    assert found("pretreatment", text) == text.split(", ")
+    assert found("psychoeducational group", "a psycho-educational group") == ["psycho-educational group"]
+    assert found("dropout", "drop-out and dropouts") == ["drop-out", "dropouts"]
+
+
+def test_what_only_looks_like_a_prefix_is_not_split() -> None:
+    assert found("inpatient", "in patients, inpatients") == ["inpatients"]
+    assert found("online", "on linezolid") == []
+
+
+@pytest.mark.parametrize(
     ("term", "complaint"),
     [
         ("(IPT", "a bracket is not closed"),
