@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,52 @@ def test_the_index_finds_what_looking_at_every_record_finds(
             page = files.scan(Query((("bibliographic", citation),), rows=rows))
             assert [(-m["score"], m["DOI"]) for m in page.items] == sorted(ranked)[:rows]
             assert page.ranks == tuple((m["DOI"], m["score"]) for m in page.items[:])
+
+
+VOCABULARY = [f"word{letter}{other}" for letter in "abcdefghijklmnop" for other in "abcdefghijklmnop"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 700),
+    st.sampled_from([3, 40, len(VOCABULARY)]),
+    st.sampled_from([0.0, 1.0, 2.0]),
+    st.integers(1, 25),
+    st.integers(0, 2**32),
+)
+def test_the_best_titles_are_those_of_scoring_every_one(
+    records: int, vocabulary: int, skew: float, rows: int, seed: int
+) -> None:
+    """Few words are in most titles and most words in few. Titles repeat, so scores are equal; some have no words; some records
+    are dropped, and some come or go after the first question."""
+    chance = random.Random(seed)
+    weights = [1 / rank**skew for rank in range(1, vocabulary + 1)]
+
+    def drawn(most: int) -> frozenset[str]:
+        return frozenset(chance.choices(VOCABULARY[:vocabulary], weights, k=chance.randint(0, most)))
+
+    index = records_from_files._Titles()
+    live: dict[int, tuple[str, frozenset[str]]] = {}
+
+    def drop_one() -> None:
+        number = chance.choice(list(live))
+        index.drop(number)
+        del live[number]
+
+    for part in (records, records // 3):
+        for _ in range(part):
+            _, words = chance.choice(list(live.values())) if live and chance.random() < 0.2 else ("", drawn(12))
+            doi = f"10.5555/{chance.randrange(10**6)}.{len(index.dois)}"
+            live[index.add(Doi(doi), words)] = doi, words
+            if chance.random() < 0.1:
+                drop_one()
+        for _ in range(5):
+            if live and chance.random() < 0.3:
+                drop_one()
+            wanted = drawn(30) | {"strange"}
+            scored = (
+                (-(shared / len(words) + shared / 100), doi)
+                for doi, words in live.values()
+                if (shared := len(words & wanted))
+            )
+            assert [(-score, doi) for doi, score in index.best(wanted, rows)] == sorted(scored)[:rows]
