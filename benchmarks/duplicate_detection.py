@@ -10,14 +10,18 @@ should take little more than ten times the seconds.
 
 from __future__ import annotations
 
+import json
 import random
 import resource
+import sqlite3
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
 from itertools import accumulate
+from pathlib import Path
 
-from evidence.linkage.duplicate_clusters import Candidate, build_clusters, find_pairs
+from evidence.linkage.duplicate_clusters import Candidate, Records, build_clusters, find_pairs
 
 SIZES = (10_000, 30_000, 100_000)
 ALIKE = (2_000, 6_000, 20_000)
@@ -36,7 +40,7 @@ def main() -> None:
     """Print a line for every size given on the command line, or for `SIZES`."""
     print(f"{'works':>8} {'seconds':>8} {'clusters':>9} {'doubtful':>9} {'found':>7} {'wrong':>6} {'MB':>6}")
     for size in [int(word) for word in sys.argv[1:]] or SIZES:
-        works = synthetic_works(size)
+        works = list(synthetic_works(size))
         start = time.perf_counter()
         found = find_pairs(works)
         grouped = build_clusters(found, works)
@@ -60,17 +64,39 @@ def main() -> None:
         print(f"{size:8,} {time.perf_counter() - start:8.1f} {len(grouped):9,}", flush=True)
 
 
-def synthetic_works(size: int) -> list[Candidate]:
+def synthetic_works(size: int) -> Iterator[Candidate]:
     """`size` works, the same at every call; a key that ends in `-b` is the second record of a work."""
     chance = random.Random(size)
     words, surnames, journals = (_zipf(chance, count) for count in (30_000, 8_000, 1_500))
-    works: list[Candidate] = []
-    while len(works) < size:
-        work = _work(chance, len(works), words, surnames, journals)
-        works.append(work)
-        if chance.random() < TWICE and len(works) < size:
-            works.append(_second_record(chance, work))
-    return works
+    made = 0
+    while made < size:
+        work = _work(chance, made, words, surnames, journals)
+        yield work
+        made += 1
+        if chance.random() < TWICE and made < size:
+            yield _second_record(chance, work)
+            made += 1
+
+
+class StoredWorks(Records):
+    """Works in a file of SQLite, as those of a database are."""
+
+    def __init__(self, file: Path, works: Iterable[Candidate]) -> None:
+        self._conn = sqlite3.connect(file)
+        self._conn.execute("create table works (key text primary key, fields text)")
+        rows = ((work.key, json.dumps([getattr(work, name) for name in _FIELDS])) for work in works)
+        with self._conn:
+            self._conn.executemany("insert into works values (?, ?)", rows)
+
+    def outlines(self) -> Iterator[Candidate]:
+        return (Candidate(*json.loads(row)) for (row,) in self._conn.execute("select fields from works order by rowid"))
+
+    def read(self, key: str) -> Candidate:
+        (row,) = self._conn.execute("select fields from works where key = ?", (key,)).fetchone()
+        return Candidate(*json.loads(row))
+
+
+_FIELDS = [field.name for field in fields(Candidate)]
 
 
 def _zipf(chance: random.Random, count: int) -> tuple[list[str], list[float]]:

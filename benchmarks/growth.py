@@ -189,8 +189,8 @@ def references(_: Path, scratch: Path, size: int) -> dict[str, float]:
     return cost(lambda: reference_lists.timed(file, citations, RecordFiles))
 
 
-def duplicates(_: Path, __: Path, size: int) -> dict[str, float]:
-    works = duplicate_detection.synthetic_works(size)
+def duplicates(_: Path, scratch: Path, size: int) -> dict[str, float]:
+    works = duplicate_detection.StoredWorks(scratch / "works.db", duplicate_detection.synthetic_works(size))
     return cost(lambda: build_clusters(find_pairs(works), works))
 
 

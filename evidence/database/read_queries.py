@@ -340,24 +340,46 @@ def tag_values(conn: sqlite3.Connection) -> set[tuple[str, str]]:
     return set(conn.execute("select distinct facet, value from tags"))
 
 
-def duplicate_candidates(conn: sqlite3.Connection) -> Iterator[Row]:
-    """Every work that is not excluded by rule, with the fields by which duplicates are found and its screening verdict.
+_AUTHORS = """
+    (select group_concat(credited, '; ') from
+        (select credited from work_authors a where a.doi = w.doi and a.role = 'author' order by position)) as authors
+"""
+_CANDIDATE = "(w.screened <> 'exclude' or w.decided = 'person')"
+
+
+def duplicate_outlines(conn: sqlite3.Connection) -> Iterator[Row]:
+    """Every work that is not excluded by rule, by DOI, with the fields by which possible duplicates are sought.
 
     Works that a person excluded are among them: another record of such a work is excluded with it.
     """
     yield from dict_rows(
         conn,
-        """
+        f"""
+        select w.doi, w.title, w.year, w.container, w.volume, w.pages, {_AUTHORS}
+        from works w where {_CANDIDATE} order by w.doi
+        """,  # noqa: S608 - our own words
+    )
+
+
+def duplicate_candidate(conn: sqlite3.Connection, doi: str) -> Row | None:
+    """One of these works with all fields by which duplicates are found; None when it is not among them."""
+    rows = dict_rows(
+        conn,
+        f"""
         select w.doi, w.title, w.year, w.container, w.volume, w.issue, w.pages, w.abstract,
-            iif(w.notice_of is null, w.kind, 'notice') as kind, w.issn, w.screened,
-            (select group_concat(credited, '; ') from
-                (select credited from work_authors a where a.doi = w.doi and a.role = 'author' order by position)) as authors,
+            iif(w.notice_of is null, w.kind, 'notice') as kind, w.issn, {_AUTHORS},
             (select substr(json_extract(message, '$.created."date-time"'), 1, 10) from snapshots s
                 where s.doi = w.doi and s.last_run is null) as registered
-        from works w where w.screened <> 'exclude' or w.decided = 'person' order by w.doi
-        """,
-        {},
+        from works w where w.doi = ? and {_CANDIDATE}
+        """,  # noqa: S608 - our own words
+        (doi,),
     )
+    return next(rows, None)
+
+
+def duplicate_candidates_among(conn: sqlite3.Connection, dois: Sequence[str]) -> dict[str, str]:
+    """DOI → verdict of screening, of those of these works that are candidates for duplicates."""
+    return dict(in_chunks(conn, f"select doi, screened from works w where doi in ({{}}) and {_CANDIDATE}", dois))  # noqa: S608
 
 
 def screening_verdicts(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from evidence.data_model import Doi
 from evidence.database import write_history, write_notices
@@ -15,7 +15,7 @@ from evidence.database.values_for_writer import TagUpdate
 
 
 def set_duplicates(
-    conn: sqlite3.Connection, run: int, pairs: Sequence[tuple[str, str, str, str, str]], same_as: Mapping[str, str]
+    conn: sqlite3.Connection, run: int, pairs: Iterable[tuple[str, str, str, str, str]], same_as: Mapping[str, str]
 ) -> int:
     """Replace all pairs and clusters: pairs are (doi, other, verdict, decided, reason) with doi < other, `same_as` leads from a
     record to the one that represents its work. A represented record has the verdict `duplicate`; one that no longer is has
@@ -23,23 +23,22 @@ def set_duplicates(
     before = dict(conn.execute("select doi, same_as from works where same_as is not null").fetchall())
     moved = {doi for doi in before.keys() | same_as.keys() if before.get(doi) != same_as.get(doi)}
     touched = write_notices.connected_dois(conn, [*moved, *(before[doi] for doi in moved if doi in before)])
-    keep = json.dumps([[pair[0], pair[1]] for pair in pairs])
+    # In a table and not as a list: there may be hundreds of thousands.
+    conn.execute(
+        "create temp table paired (doi, other, verdict, decided, reason, primary key (doi, other)) without rowid"
+    )
+    conn.executemany("insert into paired values (?, ?, ?, ?, ?)", pairs)
+    conn.execute("delete from duplicates where (doi, other) not in (select doi, other from paired)")
     conn.execute(
         """
-        delete from duplicates where (doi, other) not in
-            (select json_extract(value, '$[0]'), json_extract(value, '$[1]') from json_each(:keep))
-        """,
-        {"keep": keep},
-    )
-    conn.executemany(
-        """
-        insert into duplicates (doi, other, verdict, decided, reason) values (?, ?, ?, ?, ?)
+        insert into duplicates (doi, other, verdict, decided, reason)
+        select doi, other, verdict, decided, reason from paired where true order by doi, other
         on conflict (doi, other) do update set
             verdict = excluded.verdict, decided = excluded.decided, reason = excluded.reason
         where (verdict, decided, reason) is not (excluded.verdict, excluded.decided, excluded.reason)
-        """,
-        pairs,
+        """
     )
+    conn.execute("drop table paired")
     conn.execute("create temp table clustered (doi text primary key, same_as text not null) without rowid")
     conn.executemany("insert into clustered values (?, ?)", sorted(same_as.items()))
     cursor = conn.execute(

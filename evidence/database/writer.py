@@ -413,7 +413,7 @@ class Store:
             write_judgements.set_facets(self.conn, rows)
 
     def set_duplicates(
-        self, run: int, pairs: Sequence[tuple[str, str, str, str, str]], same_as: Mapping[str, str]
+        self, run: int, pairs: Iterable[tuple[str, str, str, str, str]], same_as: Mapping[str, str]
     ) -> int:
         """Replace all pairs and clusters: pairs are (doi, other, verdict, decided, reason) with doi < other, `same_as` leads
         from a record to the one that represents its work. Returns how many works changed."""

@@ -6,7 +6,9 @@ source and reads no clock.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import sqlite3
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from evidence.current_decisions import Subject, contradictions, current_decisions, subject
@@ -24,21 +26,22 @@ def find_duplicates(store: Store, run: int, moved: bool) -> int:
     if not moved and not _need_update(store, decided) and not read_queries.previous_run_crashed(store.conn, run):
         return 0
     apart = sorted(key for key, (verdict, _) in decided.items() if verdict == "apart")
-    rows = {row["doi"]: row for row in read_queries.duplicate_candidates(store.conn)}
-    candidates = [_candidate(row) for row in rows.values()]
-    ruled = [p for p in duplicate_clusters.find_pairs(candidates) if (p.first, p.second) not in decided]
-    clusters = duplicate_clusters.build_clusters(ruled, candidates, apart)
+    records = _StoredRecords(store.conn)
+    ruled = [p for p in duplicate_clusters.find_pairs(records) if (p.first, p.second) not in decided]
+    clusters = duplicate_clusters.build_clusters(ruled, records, apart)
     waiting = set(duplicate_clusters.pairs_to_check(ruled, clusters))
-    same_as: dict[str, str] = {}
     same = [key for key, (verdict, _) in decided.items() if verdict == "same"]
-    groups = _merge_clusters(clusters, same, apart, rows)
+    named = {*(doi for cluster in clusters for doi in cluster.members), *(doi for pair in same for doi in pair)}
+    screened = read_queries.duplicate_candidates_among(store.conn, sorted(named))
+    same_as: dict[str, str] = {}
+    groups = _merge_clusters(clusters, same, apart, screened)
     for group in groups:
-        best = next((m for m in group if rows[m]["screened"] == "include"), group[0])
+        best = next((member for member in group if screened[member] == "include"), group[0])
         same_as |= {member: best for member in group if member != best}
-    pairs = [(p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled]
-    kept_apart = _reasons_not_joined(groups, same, apart, rows)
-    pairs += [(*key, verdict, "person", reason + kept_apart.get(key, "")) for key, (verdict, reason) in decided.items()]
-    return store.set_duplicates(run, sorted(pairs), same_as)
+    by_rule = ((p.first, p.second, "doubtful" if p in waiting else "same", "rule", p.reason) for p in ruled)
+    kept_apart = _reasons_not_joined(groups, same, apart, screened)
+    by_people = [(*key, verdict, "person", why + kept_apart.get(key, "")) for key, (verdict, why) in decided.items()]
+    return store.set_duplicates(run, chain(by_rule, by_people), same_as)
 
 
 def pairs_need_update(store: Store) -> bool:
@@ -55,20 +58,25 @@ def _merge_clusters(
     clusters: Iterable[duplicate_clusters.Cluster],
     same: Sequence[tuple[str, str]],
     apart: Collection[tuple[str, str]],
-    rows: Mapping[str, Mapping[str, Any]],
+    candidates: Container[str],
 ) -> list[list[str]]:
     """The groups of records of one work, the preferred first. A person's decision joins what the rules do not; no group holds
     two records that a person set apart."""
-    groups = [[c.preferred, *(m for m in c.members if m != c.preferred)] for c in clusters]
-    for pair in same:
-        if not all(doi in rows for doi in pair):
+    groups = dict(enumerate([c.preferred, *(m for m in c.members if m != c.preferred)] for c in clusters))
+    home = {doi: number for number, group in groups.items() for doi in group}
+    for number, pair in enumerate(same, start=len(groups)):
+        if not all(doi in candidates for doi in pair):
             continue
-        touched = [group for group in groups if set(group) & set(pair)]
-        joined = list(dict.fromkeys([*(m for group in touched for m in group), *pair]))
-        if any(first in joined and second in joined for first, second in apart):
+        touched = sorted({home[doi] for doi in pair if doi in home})
+        joined = list(dict.fromkeys([*(doi for each in touched for doi in groups[each]), *pair]))
+        within = set(joined)
+        if any(first in within and second in within for first, second in apart):
             continue
-        groups = [*(group for group in groups if group not in touched), joined]
-    return groups
+        for each in touched:
+            del groups[each]
+        groups[number] = joined
+        home |= dict.fromkeys(joined, number)
+    return list(groups.values())
 
 
 _NOT_JOINED = " (Not joined: "
@@ -78,7 +86,7 @@ def _reasons_not_joined(
     groups: Sequence[Sequence[str]],
     same: Iterable[tuple[str, str]],
     apart: Iterable[tuple[str, str]],
-    rows: Mapping[str, Mapping[str, Any]],
+    candidates: Container[str],
 ) -> dict[tuple[str, str], str]:
     """Why pairs that a person decided are one work are not shown as one."""
     home = {doi: number for number, group in enumerate(groups) for doi in group}
@@ -87,7 +95,7 @@ def _reasons_not_joined(
         one, two = (home.get(doi, doi) for doi in pair)
         if one == two:
             continue
-        if out := [doi for doi in pair if doi not in rows]:
+        if out := [doi for doi in pair if doi not in candidates]:
             reasons[pair] = f"{_NOT_JOINED}{' and '.join(out)} {'is' if len(out) == 1 else 'are'} excluded.)"
             continue
         between = next(p for p in apart if {home.get(doi, doi) for doi in p} == {one, two})
@@ -95,18 +103,28 @@ def _reasons_not_joined(
     return reasons
 
 
+class _StoredRecords(duplicate_clusters.Records):
+    """The works of a database, read when they are compared: their abstracts alone would fill the memory."""
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    def outlines(self) -> Iterator[duplicate_clusters.Candidate]:
+        return map(_candidate, read_queries.duplicate_outlines(self._conn))
+
+    def read(self, key: str) -> duplicate_clusters.Candidate:
+        row = read_queries.duplicate_candidate(self._conn, key)
+        if row is None:
+            raise KeyError(key)
+        return _candidate(row)
+
+
 def _candidate(row: Mapping[str, Any]) -> duplicate_clusters.Candidate:
-    fields = {
-        name: row[name] for name in ("title", "authors", "container", "volume", "issue", "pages", "abstract", "kind")
-    }
-    year = str(row["year"]) if row["year"] is not None else None
+    """A row of either query as a candidate, with the fields that it has."""
+    doi, year = row["doi"], row["year"]
+    fields = {name: value for name, value in row.items() if name not in ("doi", "year")}
     return duplicate_clusters.Candidate(
-        key=row["doi"],
-        doi=None if is_local(row["doi"]) else row["doi"],
-        year=year,
-        issn=row["issn"],
-        registered=row["registered"],
-        **fields,
+        key=doi, doi=None if is_local(doi) else doi, year=None if year is None else str(year), **fields
     )
 
 

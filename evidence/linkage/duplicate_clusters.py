@@ -17,15 +17,18 @@ policy is:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import combinations, islice, pairwise, product
+from functools import lru_cache
+from itertools import islice, product
 
 from evidence.data_model import Work
 from evidence.linkage import field_comparison
 from evidence.linkage.same_work import (
     NOTICE,
+    POSTED,
     Candidate,
     ComparableRecord,
     Comparison,
@@ -33,15 +36,25 @@ from evidence.linkage.same_work import (
     comparable_record,
     contradiction,
     explanation,
+    place_in_print,
     verdict,
 )
+from evidence.linkage.shared_keys import Outlines
 
-__all__ = ["Candidate", "Cluster", "Pair", "build_clusters", "candidate_of_work", "find_pairs", "pairs_to_check"]
+__all__ = [
+    "Candidate",
+    "Cluster",
+    "Pair",
+    "Records",
+    "build_clusters",
+    "candidate_of_work",
+    "find_pairs",
+    "pairs_to_check",
+]
 
-MAX_BLOCK = 40
-"""Records of one block are compared each with each. A block with more records than this is divided by author, year and place."""
-RARE_WORDS = 3
-"""The number of a title's rarest words that are used as keys, two at a time."""
+RECENT = 2000
+"""Records kept as they were read for comparing: the pairs of one record come one after the other, and many share the other
+record too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +100,52 @@ def candidate_of_work(work: Work) -> Candidate:
     )
 
 
-def find_pairs(candidates: Iterable[Candidate]) -> tuple[Pair, ...]:
+class Records(ABC):
+    """Candidates that are kept elsewhere and read when they are needed: a million of them need not be in memory."""
+
+    @abstractmethod
+    def outlines(self) -> Iterator[Candidate]:
+        """Every candidate once. Only key, DOI, title, authors, year, container, volume and pages must be filled."""
+
+    @abstractmethod
+    def read(self, key: str) -> Candidate:
+        """The candidate with this key and all its fields. KeyError when there is none."""
+
+
+class _Held(Records):
+    """Candidates in memory."""
+
+    def __init__(self, candidates: Iterable[Candidate]) -> None:
+        held = list(candidates)
+        key, times = next(iter(Counter(candidate.key for candidate in held).most_common(1)), ("", 0))
+        if times > 1:
+            raise ValueError(f"the key {key!r} stands for {times} candidates; keys must be unique")
+        self._by_key = {candidate.key: candidate for candidate in held}
+
+    def outlines(self) -> Iterator[Candidate]:
+        return iter(self._by_key.values())
+
+    def read(self, key: str) -> Candidate:
+        return self._by_key[key]
+
+
+def _records(candidates: Iterable[Candidate] | Records) -> Records:
+    return candidates if isinstance(candidates, Records) else _Held(candidates)
+
+
+def find_pairs(candidates: Iterable[Candidate] | Records) -> tuple[Pair, ...]:
     """Every pair that is one work or may be, sorted by keys. ValueError when two candidates have the same key.
 
-    Only records that share one of their `_keys` are compared, so the cost does not grow with the square of the records.
+    Only records that `shared_keys` finds worth it are compared, so the cost does not grow with the square of the records.
     """
-    records = [comparable_record(candidate) for candidate in candidates]
-    key, times = next(iter(Counter(record.source.key for record in records).most_common(1)), ("", 0))
-    if times > 1:
-        raise ValueError(f"the key {key!r} stands for {times} candidates; keys must be unique")
-    found = (_pair(records[one], records[two]) for one, two in _blocked(records))
+    records = _records(candidates)
+    outlines = Outlines(records.outlines())
+
+    @lru_cache(maxsize=RECENT)
+    def record(number: int) -> ComparableRecord:
+        return comparable_record(records.read(outlines.keys[number]))
+
+    found = (_pair(record(one), record(two)) for one, two in outlines.pairs())
     return tuple(sorted(filter(None, found), key=lambda pair: (pair.first, pair.second)))
 
 
@@ -107,76 +156,11 @@ def _pair(one: ComparableRecord, two: ComparableRecord) -> Pair | None:
     return None if found is None else Pair(first.source.key, second.source.key, found, explanation(of))
 
 
-# --- which records are compared ---------------------------------------------------------------------------------------
-
-
-def _blocked(records: Sequence[ComparableRecord]) -> set[tuple[int, int]]:
-    """Index pairs worth comparing."""
-    rarity = Counter(word for record in records if record.title for word in record.title.telling)
-    blocks: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for number, record in enumerate(records):
-        for key in set(_keys(record, rarity)):
-            blocks[key].append(number)
-    found: set[tuple[int, int]] = set()
-    for members in blocks.values():
-        for part in _divided(members, records):
-            found.update(combinations(part, 2))
-    return found
-
-
-def _keys(record: ComparableRecord, rarity: Counter[str]) -> Iterator[tuple[str, ...]]:
-    """Keys of which two records of one work share at least one, even if one field is misspelt or missing."""
-    if record.doi:
-        yield "doi", field_comparison.doi_without_version(record.doi)
-    names = record.people[0].names[:2] if record.people else ()
-    if record.pages and record.volume:
-        yield "place", record.volume, str(record.pages.first)
-    if record.pages and record.year:
-        for name in names:
-            yield "page", name[:4], str(record.year), str(record.pages.first)
-    if record.title is None:
-        return
-    yield "start", record.title.glued[:24]
-    yield "end", record.title.glued[-24:]
-    rare = sorted(record.title.telling, key=lambda word: (rarity[word], word))[:RARE_WORDS]
-    for one, two in combinations(sorted(rare), 2):
-        yield "words", one, two
-    for name in names:
-        for word in rare[:2]:
-            yield "author", name[:5], word
-
-
-_DIVISIONS: tuple[Callable[[ComparableRecord], object], ...] = (
-    lambda record: record.people[:1],
-    lambda record: record.year,
-    lambda record: (record.volume, record.pages),
-)
-
-
-def _divided(members: list[int], records: Sequence[ComparableRecord]) -> Iterator[list[int]]:
-    """The block, or its parts if it is too large. A part that is still too large agrees in everything: each of its records
-    is compared with the next."""
-    parts = [members]
-    for division in _DIVISIONS:
-        smaller = []
-        for part in parts:
-            if len(part) <= MAX_BLOCK:
-                smaller.append(part)
-                continue
-            divided: dict[object, list[int]] = defaultdict(list)
-            for number in part:
-                divided[division(records[number])].append(number)
-            smaller += divided.values()
-        parts = smaller
-    for part in parts:
-        yield from [part] if len(part) <= MAX_BLOCK else map(list, pairwise(part))
-
-
 # --- which pairs make one work ---------------------------------------------------------------------------------------
 
 
 def build_clusters(
-    pairs: Iterable[Pair], candidates: Iterable[Candidate], apart: Collection[tuple[str, str]] = ()
+    pairs: Iterable[Pair], candidates: Iterable[Candidate] | Records, apart: Collection[tuple[str, str]] = ()
 ) -> tuple[Cluster, ...]:
     """Works with two records or more, sorted by the preferred key. KeyError when a pair names no candidate.
 
@@ -184,21 +168,50 @@ def build_clusters(
     other, so that a vague record cannot join Part 1 and Part 2. `apart` are pairs of keys, the smaller first, that a person
     decided are two works; they count as contradictions. Pairs that were not joined are among `pairs_to_check`.
     """
+    records = _records(candidates)
     same = sorted((pair for pair in pairs if pair.verdict == "same"), key=lambda pair: (pair.first, pair.second))
-    named = {key for pair in same for key in (pair.first, pair.second)}
-    records = {candidate.key: comparable_record(candidate) for candidate in candidates if candidate.key in named}
-    group = {key: _Group(key, record) for key, record in records.items()}
     set_apart: dict[str, list[str]] = defaultdict(list)
     for first, second in apart:
         set_apart[first].append(second)
         set_apart[second].append(first)
+    made = (cluster for connected in _connected(same) for cluster in _joined(connected, records, set_apart))
+    return tuple(sorted(made, key=lambda cluster: cluster.preferred))
+
+
+def _connected(pairs: Sequence[Pair]) -> Iterable[list[Pair]]:
+    """The pairs in parts that have no record in common, each in the order of the pairs: one part at a time is read."""
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        above = parent.setdefault(key, key)
+        while above != key:
+            parent[key] = parent[above]
+            key, above = above, parent[above]
+        return key
+
+    for pair in pairs:
+        parent[root(pair.second)] = root(pair.first)
+    parts: dict[str, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        parts[root(pair.first)].append(pair)
+    return parts.values()
+
+
+def _joined(same: Sequence[Pair], source: Records, set_apart: Mapping[str, Sequence[str]]) -> Iterator[Cluster]:
+    """The clusters of connected pairs."""
+    parse = lru_cache(maxsize=RECENT)(comparable_record)
+    candidates = {
+        key: source.read(key) for key in dict.fromkeys(key for pair in same for key in (pair.first, pair.second))
+    }
+    group = {key: _Group(candidate) for key, candidate in candidates.items()}
     for pair in same:
         fewer, more = sorted((group[pair.first], group[pair.second]), key=lambda one: len(one.members))
         if fewer is more:
             continue
         if any(group.get(other) is more for key in fewer.members for other in set_apart.get(key, ())):
             continue
-        if fewer.contradicts(more):
+        # Two single records do not contradict each other: they were compared when the pair was found.
+        if len(more.members) > 1 and fewer.contradicts(more, parse):
             continue
         more.take(fewer)
         group.update(dict.fromkeys(fewer.members, more))
@@ -207,11 +220,9 @@ def build_clusters(
     for pair in same:
         if group[pair.first] is group[pair.second]:
             reasons[id(group[pair.first])].append(pair.reason)
-    made = []
     for one in {id(one): one for one in group.values() if len(one.members) > 1}.values():
-        preferred = _preferred([records[key] for key in one.members])
-        made.append(Cluster(preferred, tuple(sorted(one.members)), tuple(reasons[id(one)])))
-    return tuple(sorted(made, key=lambda cluster: cluster.preferred))
+        preferred = _preferred([candidates[key] for key in one.members])
+        yield Cluster(preferred, tuple(sorted(one.members)), tuple(reasons[id(one)]))
 
 
 MOST_DESCRIPTIONS = 40
@@ -223,10 +234,12 @@ class _Group:
     """Records that were found to be one work. Records that differ in nothing but key and DOI are compared as one description: a
     work registered a thousand times costs as much as one registered twice."""
 
-    def __init__(self, key: str, record: ComparableRecord) -> None:
-        self.members = [key]
+    def __init__(self, candidate: Candidate) -> None:
+        doi = field_comparison.read_doi(candidate.doi)
+        stem = field_comparison.doi_without_version(doi) if doi else None
+        self.members = [candidate.key]
         self.descriptions: dict[Candidate, _SameDescription] = {
-            replace(record.source, key="", doi=None, registered=None): {_stem(record): {record.doi: record}}
+            replace(candidate, key="", doi=None, registered=None): {stem: {doi: candidate}}
         }
 
     def take(self, other: _Group) -> None:
@@ -238,21 +251,18 @@ class _Group:
                 for stem, records in by_stem.items():
                     ours[stem] = ours.get(stem, {}) | records
 
-    def contradicts(self, other: _Group) -> bool:
+    def contradicts(self, other: _Group, parse: Callable[[Candidate], ComparableRecord]) -> bool:
         """Whether a record of one group is clearly another work than a record of the other."""
         ours, theirs = (islice(group.descriptions.values(), MOST_DESCRIPTIONS) for group in (self, other))
-        return any(_contradict(*pair) for one, two in product(ours, theirs) for pair in _examples(one, two))
+        examples = (pair for one, two in product(ours, theirs) for pair in _examples(one, two))
+        return any(_contradict(parse(one), parse(two)) for one, two in examples)
 
 
-_SameDescription = dict[str | None, dict[str | None, ComparableRecord]]
+_SameDescription = dict[str | None, dict[str | None, Candidate]]
 """Records by DOI without its version, and by DOI; None for no DOI."""
 
 
-def _stem(record: ComparableRecord) -> str | None:
-    return field_comparison.doi_without_version(record.doi) if record.doi else None
-
-
-def _examples(one: _SameDescription, two: _SameDescription) -> Iterator[tuple[ComparableRecord, ComparableRecord]]:
+def _examples(one: _SameDescription, two: _SameDescription) -> Iterator[tuple[Candidate, Candidate]]:
     """Pairs of records, one of each description, in which their DOIs relate in every way that occurs: no DOI, the same or a
     version of it, another."""
     first, second = next(iter(one)), next(iter(two))
@@ -270,7 +280,7 @@ def _examples(one: _SameDescription, two: _SameDescription) -> Iterator[tuple[Co
             return
 
 
-def _any(records: dict[str | None, ComparableRecord]) -> ComparableRecord:
+def _any(records: dict[str | None, Candidate]) -> Candidate:
     return next(iter(records.values()))
 
 
@@ -302,18 +312,19 @@ def _contradict(first: ComparableRecord, second: ComparableRecord) -> bool:
     return of.elsewhere
 
 
-def _preferred(records: Sequence[ComparableRecord]) -> str:
+def _preferred(records: Sequence[Candidate]) -> str:
     """The key of the record that represents the work. In this order: records with a DOI, articles, other kinds, posted content;
     the latest version of a document; the most fields; the first registered; the earliest year; the smallest key."""
 
-    def rank(record: ComparableRecord) -> tuple[bool, int, int, int, str, int, str]:
-        source = record.source
-        kind = 2 if record.posted else 0 if (source.kind or "").lower() in _ARTICLES else 1
-        filled = sum(getattr(source, field.name) is not None for field in fields(source))
-        registered, year = source.registered or "9999", record.year or 9999
-        return not source.doi, kind, -field_comparison.doi_version(record.doi), -filled, registered, year, source.key
+    def rank(record: Candidate) -> tuple[bool, int, int, int, str, int, str]:
+        stated = (record.kind or "").lower()
+        kind = 2 if stated in POSTED else 0 if stated in _ARTICLES else 1
+        version = field_comparison.doi_version(field_comparison.read_doi(record.doi))
+        filled = sum(getattr(record, field.name) is not None for field in fields(record))
+        registered, year = record.registered or "9999", place_in_print(record).year or 9999
+        return not record.doi, kind, -version, -filled, registered, year, record.key
 
-    return min(records, key=rank).source.key
+    return min(records, key=rank).key
 
 
 _ARTICLES = frozenset(("journal-article", "article"))

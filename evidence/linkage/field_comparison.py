@@ -10,7 +10,7 @@ This module compares text. It may not decide what the grades mean for a pair: `s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -63,17 +63,26 @@ class Person:
 
 def read_people(raw: str | None) -> tuple[Person, ...]:
     """The authors on one line, however a database joins them: `A, B and C, D`; `A B; C D`; `A B, C D`; `A. B.C. D.`."""
+    return tuple(_people(raw))
+
+
+def read_first_person(raw: str | None) -> Person | None:
+    """The first of `read_people`; None where there is none. The others are not parsed."""
+    return next(_people(raw), None)
+
+
+def _people(raw: str | None) -> Iterator[Person]:
     text = _value(raw)
     if text is None:
-        return ()
+        return
     if len(text) > _LONGEST_LIST:  # up to its last whole name
         text = re.split(r"[,;\n][^,;\n]*\Z", text[:_LONGEST_LIST], maxsplit=1)[0]
     parts = [part for part in _AND.split(_ET_AL.sub("", text)) if part.strip()]
     if len(parts) == 1:
         parts = parts[0].split(",") if _VANCOUVER.fullmatch(parts[0]) else _UNSPACED.split(parts[0])
-    return tuple(
-        person for person in map(_person, (part[:_LONGEST_NAME] for part in parts[:_MAX_PEOPLE])) if person.names
-    )
+    for part in parts[:_MAX_PEOPLE]:
+        if (person := _person(part[:_LONGEST_NAME])).names:
+            yield person
 
 
 @lru_cache(maxsize=65536)

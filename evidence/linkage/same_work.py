@@ -42,7 +42,8 @@ _GROUP = re.compile(
 NOTICE = "notice"
 """The kind of a candidate that Crossref states to be a notice of another work, whatever its title is."""
 _CONFERENCE = frozenset(("inproceedings", "proceedings-article", "conference", "conference paper"))
-_POSTED = frozenset(("posted-content", "preprint"))
+POSTED = frozenset(("posted-content", "preprint"))
+"""Kinds of content that was posted, not published in print."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +90,35 @@ class ComparableRecord:
     conference: bool
 
 
-def comparable_record(source: Candidate) -> ComparableRecord:
-    """The candidate with its fields parsed."""
+@dataclass(frozen=True, slots=True)
+class PlaceInPrint:
+    """Year, volume and pages of a candidate, parsed. `own_pages`: as in `ComparableRecord`."""
+
+    year: int | None
+    volume: str | None
+    pages: field_comparison.Pages | None
+    own_pages: int | None
+
+
+def place_in_print(source: Candidate) -> PlaceInPrint:
+    """Where a candidate was printed, as far as it says so."""
     year, volume, pages = (
         field_comparison.read_number(source.year),
         field_comparison.read_number(source.volume),
         field_comparison.read_pages(source.pages),
     )
     own_pages = pages.last if volume is None and pages and pages.first == 1 else None
+    return PlaceInPrint(
+        year=int(year) if year and year.isdigit() and len(year) == 4 else None,
+        volume=None if volume == year else volume,  # databases put the year where a journal has no volumes
+        pages=None if own_pages else pages,
+        own_pages=own_pages,
+    )
+
+
+def comparable_record(source: Candidate) -> ComparableRecord:
+    """The candidate with its fields parsed."""
+    place = place_in_print(source)
     kind = (source.kind or "").lower()
     title = title_similarity.read_title(source.title, source.container)
     return ComparableRecord(
@@ -104,14 +126,14 @@ def comparable_record(source: Candidate) -> ComparableRecord:
         doi=field_comparison.read_doi(source.doi),
         title=title,
         people=field_comparison.read_people(source.authors),
-        year=int(year) if year and year.isdigit() and len(year) == 4 else None,
+        year=place.year,
         container=field_comparison.read_container(source.container, f"{source.issn or ''} {source.isbn or ''}"),
-        volume=None if volume == year else volume,  # databases put the year where a journal has no volumes
+        volume=place.volume,
         issue=field_comparison.read_issue(source.issue),
-        pages=None if own_pages else pages,
-        own_pages=own_pages,
+        pages=place.pages,
+        own_pages=place.own_pages,
         notice=NOTICE if kind == NOTICE else title.notice if title else None,
-        posted=kind in _POSTED,
+        posted=kind in POSTED,
         conference=kind in _CONFERENCE,
     )
 

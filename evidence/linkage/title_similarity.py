@@ -163,6 +163,7 @@ class Title:
     formula: bool
 
 
+@lru_cache(maxsize=512)  # records of one work come together, and often have one title
 def read_title(raw: str | None, container: str | None = None) -> Title | None:
     """The parsed title; None when there is none, or only a placeholder or the name of its container."""
     if raw is None or _PLACEHOLDER.fullmatch(raw[:LONGEST_RAW].strip()):
@@ -205,12 +206,15 @@ def _without_notice(folded: str) -> tuple[tuple[str, ...], str | None]:
     return tuple(folded.split()), None
 
 
+_DIGITS = re.compile(r"\d+")
+
+
 def _numbers(words: Sequence[str]) -> tuple[str, ...]:
     """Numbers, Roman numerals and counted parts, in order, as digits, and the letter of `part b`."""
     found: list[str] = []
     for before, word in zip(("", *words), words, strict=False):
         if not word.isalpha():
-            found += re.findall(r"\d+", word)
+            found += _DIGITS.findall(word)
         elif word in _ROMAN and (word not in {"i", "v", "x"} or before in _COUNTING):
             found.append(str(_ROMAN[word]))
         elif word in _COUNTED and before in _COUNTING:
