@@ -55,7 +55,7 @@ LIKELY_UNMEASURED = 0.7
 """The least probability of what is likely where too few tags were labelled to measure their precision."""
 SHOWN = {"variant": 0.85, "outcome": 0.85, "condition": 0.91, "comparator": 0.82, "format": 0.9, "design": 0.87}
 SHOWN_OTHERWISE = 0.86
-SHOWN_IN_TITLES = {"condition": 0.9, "outcome": 0.89, "design": 0.89}
+SHOWN_IN_TITLES = {"condition": 0.9, "outcome": 0.89, "design": 0.89, "comparator": 0.9}
 """The precision wanted of what is stated and likely together, in title and abstract and in titles alone; `STATED` is that of
 what is stated, higher where the words fit the texts that they were chosen with better than others. `IMPLIED` is the share of the
 least probability of what is likely that suffices for what is implied. Higher precision costs recall: on the genuine abstracts
