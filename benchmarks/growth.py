@@ -312,19 +312,18 @@ def panel(rows: Sequence[Measured], title: str, of: Callable[[Measured], float],
         f'<line class="grid" stroke-dasharray="2 4" x1="{across(10**first):.0f}" y1="{up(10**low):.0f}" '
         f'x2="{across(10**first * rise):.0f}" y2="{up(10**low * rise):.0f}"/>'
     )
-    ends: list[tuple[float, str]] = []
+    ends: list[tuple[float, float, str]] = []
     for dash, step in zip(DASHES, STEPS, strict=True):
         line = [row for row in rows if row.step == step]
         if line:
             points = " L".join(f"{across(row.works):.1f} {up(of(row)):.1f}" for row in line)
             parts.append(f'<path d="M{points}" stroke-width="1.6" stroke-dasharray="{dash}"/>')
             parts += [f'<circle cx="{across(row.works):.1f}" cy="{up(of(row)):.1f}" r="2.5"/>' for row in line]
-            ends.append((up(of(line[-1])), f"{step}|{across(line[-1].works):.1f}"))
-    place = -math.inf
-    for y, end in sorted(ends):
-        step, at = end.split("|")
-        place = max(place + 13, y + 4)
-        parts.append(f'<text x="{float(at) + 7:.0f}" y="{place:.0f}">{escape(step)}</text>')
+            ends.append((across(line[-1].works), up(of(line[-1])), step))
+    place: dict[float, float] = {}
+    for at, y, step in sorted(ends):  # names move each other down only where their lines end at one size
+        place[at] = max(place.get(at, -math.inf) + 13, y + 4)
+        parts.append(f'<text x="{at + 7:.0f}" y="{place[at]:.0f}">{escape(step)}</text>')
     return "".join(parts)
 
 
