@@ -59,7 +59,8 @@ SHOWN_IN_TITLES = {"condition": 0.9, "outcome": 0.89, "design": 0.89, "comparato
 """The precision wanted of what is stated and likely together, in title and abstract and in titles alone; `STATED` is that of
 what is stated, higher where the words fit the texts that they were chosen with better than others. `IMPLIED` is the share of the
 least probability of what is likely that suffices for what is implied. Higher precision costs recall: on the genuine abstracts
-learnt from, what is likely is .77 precise, and .84 of all tags are shown; for .80 it would be .79, for .85 .74, for .90 .59."""
+learnt from, before the last words were added, what is likely is .77 precise, and .84 of all tags are shown; for .80
+it would be .79, for .85 .74, for .90 .59."""
 FROM_PARAPHRASES = ("variant", "comparator", "condition", "outcome", "problem_area", "population")
 """Facets that learn from condensed paraphrases too, as there are few genuine abstracts. The thresholds of strength rest on
 genuine abstracts alone: paraphrases are easier to read."""

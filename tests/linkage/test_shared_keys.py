@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchmarks.duplicate_detection import synthetic_works
 from evidence.linkage import field_comparison, shared_keys
-from evidence.linkage.duplicate_clusters import Candidate, Pair, Records, build_clusters, find_pairs
+from evidence.linkage.duplicate_clusters import Candidate, Pair, Records, _contradict, build_clusters, find_pairs
 from evidence.linkage.same_work import ComparableRecord, Comparison, comparable_record, verdict
 from evidence.linkage.shared_keys import MAX_BLOCK, RARE_WORDS, Outlines
 
@@ -300,3 +300,13 @@ def test_a_record_that_is_not_compared_takes_a_fraction_of_its_parsed_form() -> 
     parsed = _peak(lambda: [comparable_record(work) for work in works])
     outlines = _peak(lambda: list(Outlines(works).pairs()))
     assert outlines < 0.4 * parsed
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(ROWS, min_size=2, max_size=6))
+def test_two_records_found_to_be_one_work_do_not_contradict_each_other(rows: list[dict[str, str]]) -> None:
+    """So `build_clusters` need not compare two single records again."""
+    by_key = {f"k{number}": Candidate(key=f"k{number}", **(NOTHING | row)) for number, row in enumerate(rows)}
+    for pair in find_pairs(by_key.values()):
+        if pair.verdict == "same":
+            assert not _contradict(*(comparable_record(by_key[key]) for key in (pair.first, pair.second)))
