@@ -1613,12 +1613,14 @@ def serve_(
     The site is read-only, unless you open the reviewer's desk with --reviewer or --accounts. On this machine's own address it
     answers to localhost and 127.0.0.1 only, and to the names of --allow-host.
     """
+    from evidence.database.connection import open_evidence
     from evidence.publish import serve
     from evidence.review import reviewer_desk
 
     if sum((public, reviewer is not None, accounts is not None)) > 1:
         raise ConfigError("give only one of --public, --reviewer and --accounts: a public site has no reviewer's desk")
     if not public and accounts is None:  # visitors and proxies know the port of the others
+        open_evidence(settings.db).close()  # before a site is announced at another port
         port = _free_port(host, port)
     opened: Mapping[str, str] = {}
     page = "/"

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shlex
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -193,6 +194,13 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(run: Run, small: Path, tmp_pa
     assert (said.code, "not JSON" in said.err) == (2, True)
     assert run("sync", "--from", "none.jsonl").code == 2
     assert run("nonsense").code == 2
+
+
+def test_no_site_is_announced_at_another_port_without_a_database(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = run("serve", "--port", str(taken.getsockname()[1]))
+    assert (said.code, len(said.err.splitlines())) == (2, 1)
+    assert "there is no database yet" in said.err
 
 
 def test_init_names_the_file_it_cannot_write(run: Run, tmp_path: Path) -> None:
