@@ -23,7 +23,7 @@ from pathlib import Path
 from benchmarks import synthetic_database
 from evidence import __version__
 from evidence.database.writer import open_store
-from evidence.harvest import rejudge
+from evidence.harvest.judge_records import basis as basis_of
 from evidence.harvest.locked_run import rejudge_database
 from evidence.rules import taxonomy, topic
 
@@ -43,7 +43,7 @@ def main() -> None:
         synthetic_database.make(db, arguments.works)
         book = taxonomy.load()
         with open_store(db) as store:
-            basis = rejudge.basis(book, ())
+            basis = basis_of(book, ())
             store.set_rule_marks(basis, __version__, book.value_marks)
             store.conn.execute("update works set basis = ?", (basis,))
             store.conn.commit()

@@ -22,6 +22,7 @@ from evidence.database.values_for_writer import HarvestedPage, SourceRow
 from evidence.database.writer import Store, open_store
 from evidence.errors import RecordError
 from evidence.harvest import rejudge
+from evidence.harvest.judge_records import RecordToJudge, judge_record
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import decision, tagging
 from tests.data import FULL
@@ -72,7 +73,7 @@ def store_messages(store: Store, book: Taxonomy, messages: Iterable[Message], de
         except RecordError:
             continue
         doi = Doi(str(item["DOI"]).lower())
-        found = rejudge.read_and_judge(item, doi, digest, raw, book, by_work, added={})
+        found = judge_record(RecordToJudge(doi, digest, raw, by_work.get(doi, ())), book, item)
         if found.work is not None:
             records[found.work.doi] = replace(found, doi=found.work.doi)
     run = store.start_run("files", "0", "2026-11-01T00:00:00Z")

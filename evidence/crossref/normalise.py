@@ -627,7 +627,7 @@ def _relations(message: Message) -> tuple[Relation, ...]:
     """Deposited links, DOIs in canonical form."""
     value = message.get("relation")
     found: dict[Relation, None] = {}
-    for kind, targets in value.items() if isinstance(value, dict) else ():
+    for kind, targets in sorted(value.items()) if isinstance(value, dict) else ():  # as in the stored record
         for target in targets if isinstance(targets, list) else [targets]:
             stated = target.get("id") if isinstance(target, dict) else None
             if not isinstance(stated, str) or not (other := plain_text.plain_line(stated)):

@@ -7,7 +7,6 @@ harvested; no SQL here.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -30,6 +29,8 @@ from evidence.database.writer import Store
 from evidence.doi import is_local
 from evidence.errors import RecordError
 from evidence.harvest import rejudge
+from evidence.harvest.judge_ahead import NOTHING_AHEAD, JudgedAhead
+from evidence.harvest.judge_records import RecordToJudge, judge_record
 from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import FILES_SOURCE
 from evidence.providers.combine import ProviderRecord
@@ -50,12 +51,14 @@ def ingest(
     absent: Sequence[Doi] = (),
     present: Sequence[Doi] = (),
     confirmed: Collection[Doi] = (),
+    ahead: JudgedAhead = NOTHING_AHEAD,
 ) -> None:
     """Write what a page of `source` brought, and all that its aliases move, in one transaction.
 
     `rejects` were found on the way here; `places` says where a record was, in case it cannot be understood. `counted` are
     results of a light check; `absent` are the known works that Crossref has no record of, `present` those that it lists.
-    `confirmed` are DOIs that were looked up one by one and have a record of their own.
+    `confirmed` are DOIs that were looked up one by one and have a record of their own. `ahead` are records of the page that
+    other processes have judged meanwhile.
     """
     listed = _aliases_listed(run, messages, confirmed)
     moved = listed | _known_aliases(run, messages, sightings, resolutions, confirmed)
@@ -65,7 +68,9 @@ def ingest(
     resolutions = [replace(r, doi=moved[r.doi]) if r.doi in moved else r for r in resolutions]
     moving = listed | dict(aliases)
     arriving, targets, unusable = _alias_targets(run, messages, moving)
-    records, not_understood, unchanged = _judged(run, [*messages, *arriving], moving if targets else {}, places or {})
+    records, not_understood, unchanged = _judged(
+        run, [*messages, *arriving], moving if targets else {}, places or {}, ahead
+    )
     records += _judged_again(run, targets - {record.doi for record in records}, moving)
     page = HarvestedPage(
         records,
@@ -177,7 +182,11 @@ def _alias_targets(
 
 
 def _judged(
-    run: SyncRun, messages: Sequence[Message], moving: Mapping[Doi, Doi], places: Mapping[Doi, str]
+    run: SyncRun,
+    messages: Sequence[Message],
+    moving: Mapping[Doi, Doi],
+    places: Mapping[Doi, str],
+    ahead: JudgedAhead,
 ) -> tuple[list[JudgedRecord], list[Reject], list[Counted]]:
     """The records whose content is new, normalised and judged; those that cannot be understood, with the reason; and the
     new counts of those whose content did not change. `moving` are the aliases written with them, whose decisions count too."""
@@ -196,24 +205,27 @@ def _judged(
     records = []
     counted: list[Counted] = []
     for doi, message in latest.items():
-        try:
-            raw, checksum = serialise(message)
-        except RecordError as error:
-            text, digest = serialise_any(message)
-            rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(run.records, doi)))
-            continue
+        if (to_judge := ahead.begun(doi, message)) is None:
+            try:
+                text, digest = serialise(message)
+            except RecordError as error:
+                text, digest = serialise_any(message)
+                rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(run.records, doi)))
+                continue
+            to_judge = RecordToJudge(doi, digest, text)
         indexed, before = indexed_at(message), held.get(doi)
         if (indexed or "") < (before or ""):
             continue  # older than the current record (a file read after a harvest)
-        if current.get(doi, ("", ""))[0] == checksum:
+        if current.get(doi, ("", ""))[0] == to_judge.digest:
             newly_indexed = indexed if indexed != before else None
             if newly_indexed or run.records.authoritative:
                 counted.append((doi, newly_indexed, cited_by(message)))
             continue
-        record = rejudge.read_and_judge(message, doi, checksum, raw, run.taxonomy, decisions, added=added)
+        full = replace(to_judge, decisions=decisions.get(doi, ()), added=tuple(added.get(doi, ())))
+        record = ahead.judged(full) or judge_record(full, run.taxonomy, message)
         if record.work is None:
             place = places.get(doi) or _place(run.records, doi)
-            rejects.append(Reject(checksum, doi, record.basis, record.message, place))
+            rejects.append(Reject(record.digest, doi, record.basis, record.message, place))
         records.append(record)
     return records, rejects, counted
 
@@ -223,8 +235,8 @@ def _judged_again(run: SyncRun, dois: Collection[Doi], moving: Mapping[Doi, Doi]
     decisions = rejudge.decisions_by_work(run.store, moving) if dois else {}
     added = _added(run, sorted(dois), moving) if dois else {}
     judged = (
-        rejudge.read_and_judge(json.loads(raw), doi, checksum, raw, run.taxonomy, decisions, added=added)
-        for doi, checksum, raw in read_queries.current_records(run.store.conn, sorted(dois))
+        judge_record(RecordToJudge(doi, digest, text, decisions.get(doi, ()), tuple(added.get(doi, ()))), run.taxonomy)
+        for doi, digest, text in read_queries.current_records(run.store.conn, sorted(dois))
     )
     return [record for record in judged if record.work]
 

@@ -1,8 +1,9 @@
-"""Works of a large database, read again by several processes after an edit of rules: one process uses one core.
+"""Many works or records, read and judged by several processes: one process uses one core.
 
-Each is a fresh interpreter that loads the same taxonomy and answers through its pipes. It gets texts and gives judgements; it
-opens no database, as that has one writer. What a process leaves unanswered, because it could not start or was killed, is
-answered here: that takes longer and changes nothing. A process ends when its pipe is closed, so none outlives a killed run.
+Each is a fresh interpreter that loads the same taxonomy and answers through its pipes. It gets texts or records and gives
+judgements; it opens no database, as that has one writer. What a process leaves unanswered, because it could not start or was
+killed, is answered here: that takes longer and changes nothing. A process ends when its pipe is closed, so none outlives a killed
+run.
 
 May not open a database.
 """
@@ -18,17 +19,20 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from evidence.data_model import Doi, Work
+from evidence.harvest.judge_records import Made, RecordToJudge, make
 from evidence.rules import taxonomy as taxonomies
 from evidence.rules.judge import PartialJudgement, judge_changed_values
 from evidence.rules.taxonomy import SCREEN, Taxonomy, TouchedTexts, ValueKey
 
 FROM_WORKS = 5_000
-"""Works from which other processes are started: for fewer, starting them takes as long as reading."""
+"""Works from which other processes are started for reading a few values again: for fewer, starting them takes as long."""
+FROM_RECORDS = 500
+"""The same for records that are judged whole, which takes some times as long for each."""
 MOST_PROCESSES = 8
 CHUNK = 250
 """Works a question."""
@@ -52,14 +56,30 @@ def reduce_garbage_collection() -> None:
 
 
 class Reader:
-    """What can be asked of works after an edit of rules. `before` are the marks of the values before it."""
+    """What can be asked: to judge records, and what is to be known of works after an edit of rules. `before` are the marks of
+    the values before it."""
 
     def __init__(self, taxonomy: Taxonomy, before: Mapping[ValueKey, str]) -> None:
         self.taxonomy = taxonomy
         self.before = before
-        self.changed = taxonomy.values_changed_since(before)
-        self.screening = any(facet == SCREEN for facet, _ in self.changed)
-        self._texts = TouchedTexts(self.changed, before, taxonomy.value_marks)
+
+    @cached_property
+    def changed(self) -> frozenset[ValueKey]:
+        """The values that the edit changed."""
+        return self.taxonomy.values_changed_since(self.before)
+
+    @cached_property
+    def screening(self) -> bool:
+        """Whether screening rules are among them."""
+        return any(facet == SCREEN for facet, _ in self.changed)
+
+    @cached_property
+    def _texts(self) -> TouchedTexts:
+        return TouchedTexts(self.changed, self.before, self.taxonomy.value_marks)
+
+    def made(self, records: Sequence[RecordToJudge]) -> list[Made]:
+        """What is made of each of these records."""
+        return [make(record, self.taxonomy) for record in records]
 
     def touched(self, works: Sequence[JudgedText]) -> list[Doi]:
         """Those of these works (DOI, title, abstract) whose judgement may be another now."""
@@ -75,6 +95,7 @@ class Readers:
 
     def __init__(self, here: Reader, processes: int) -> None:
         self.here = here
+        self.others = processes
         self._idle: SimpleQueue[_Process | None] = SimpleQueue()
         for _ in range(processes):
             self._idle.put(_Process(here))
@@ -121,9 +142,12 @@ def _result(answers: Future[list[Answer]]) -> list[Answer]:
 
 
 @contextmanager
-def readers(taxonomy: Taxonomy, before: Mapping[ValueKey, str], works: int) -> Iterator[Readers]:
-    """The readers for so many works: other processes only where these save more time than it takes to start them."""
-    opened = Readers(Reader(taxonomy, before), _processes() if works >= FROM_WORKS else 0)
+def readers(taxonomy: Taxonomy, before: Mapping[ValueKey, str] | None, works: int) -> Iterator[Readers]:
+    """The readers for so many works: other processes only where these save more time than it takes to start them. `before` is
+    None for whole records, which this process writes meanwhile: that keeps one core busy."""
+    many = works >= (FROM_RECORDS if before is None else FROM_WORKS)
+    others = _processes() if many else 0
+    opened = Readers(Reader(taxonomy, before or {}), max(1, others - 1) if others and before is None else others)
     try:
         yield opened
     finally:

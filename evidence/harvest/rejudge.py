@@ -7,29 +7,26 @@ in the database, the taxonomy and the ledger.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, TypeVar, get_args
 
 from evidence import __version__
-from evidence.crossref.normalise import normalise
 from evidence.current_decisions import decision_id, merged, subject
-from evidence.data_model import SAME_WORK, Decision, Doi, Message, ProviderName, VerdictName, Work
+from evidence.data_model import SAME_WORK, Decision, Doi, ProviderName, VerdictName, Work
 from evidence.database import read_queries
 from evidence.database.sql_helpers import Row
 from evidence.database.values_for_writer import JudgedRecord, TagUpdate, tag_row
 from evidence.database.writer import Store
 from evidence.errors import RecordError
 from evidence.harvest.deduplicate import find_duplicates
+from evidence.harvest.judge_records import Made, RecordToJudge, basis, judge_record, judged_record
 from evidence.harvest.progress import Progress
 from evidence.harvest.reader_processes import Reader, Readers, readers
 from evidence.providers.answers import Described, Registration
-from evidence.providers.combine import ProviderRecord, combine, describe
-from evidence.rules.judge import PartialJudgement, judge
+from evidence.providers.combine import describe
+from evidence.rules.judge import PartialJudgement
 from evidence.rules.taxonomy import Taxonomy, ValueKey
 
 ROUNDS = 4
@@ -41,32 +38,6 @@ NOTICE_ROUNDS = 2
 TOUCHED_PART = 5_000
 
 Item = TypeVar("Item")
-
-
-def read_and_judge(
-    message: Message,
-    doi: Doi,
-    checksum: str,
-    raw: str,
-    taxonomy: Taxonomy,
-    decisions: Mapping[Doi, tuple[Decision, ...]],
-    notice_targets: Mapping[Doi, tuple[tuple[str, Doi], ...]] | None = None,
-    *,
-    added: Mapping[Doi, Sequence[ProviderRecord]],
-) -> JudgedRecord:
-    """Normalise and judge one message. A record that cannot be understood has no work, and its basis is the reason.
-
-    `notice_targets` says what records are notices of by all that the database holds; one record alone may not tell. `added` are
-    the records of other providers on the works.
-    """
-    on_work = decisions.get(doi, ())
-    try:
-        work = combine(normalise(message), added.get(doi, ()))
-    except RecordError as error:
-        return JudgedRecord(doi, checksum, raw, None, None, str(error))
-    if notice_targets and doi in notice_targets:
-        work = replace(work, notice_of=notice_targets[doi])
-    return JudgedRecord(doi, checksum, raw, work, judge(work, taxonomy, on_work), basis(taxonomy, on_work))
 
 
 def rejudge_and_deduplicate(
@@ -167,40 +138,53 @@ def _rejudge_fully(
     dois: Sequence[Doi],
     progress: Progress,
 ) -> int:
-    count = 0
-    for start in range(0, len(dois), JUDGE_PART):
-        progress.step("judging", start, len(dois))
-        part = dois[start : start + JUDGE_PART]
-        notice_targets = store.notice_targets(part)
-        added = read_queries.provider_records(store.conn, part)
-        records, unread = [], []
-        for doi, checksum, message in read_queries.current_records(store.conn, part):
-            record = read_and_judge(
-                json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets, added=added
-            )
-            if record.work is None:
-                unread.append(record)
-                record = _last_understood(store, taxonomy, decisions, doi, notice_targets, added) or record
-            if record.work is not None:
-                records.append(record)
-        store.write_judgements(run, records, unread)
-        count += len(records)
+    count = done = 0
+    parts = [dois[start : start + JUDGE_PART] for start in range(0, len(dois), JUDGE_PART)]
+    with readers(taxonomy, None, len(dois)) as opened:
+        for part, to_judge, answers in _ahead(_begun(store, decisions, parts, opened)):
+            progress.step("judging", done, len(dois))
+            # What was written since may show that a record is a notice, or that it is none.
+            notices = store.notice_targets(part)
+            records, unread = [], []
+            for asked, made in zip(to_judge, answers(), strict=True):
+                if asked.notice_of == notices.get(asked.doi):
+                    record = judged_record(asked, made)
+                else:
+                    asked = replace(asked, notice_of=notices.get(asked.doi))
+                    record = judge_record(asked, taxonomy)
+                if record.work is None:
+                    unread.append(record)
+                    record = _last_understood(store, taxonomy, asked) or record
+                if record.work is not None:
+                    records.append(record)
+            store.write_judgements(run, records, unread)
+            count += len(records)
+            done += len(part)
     return count
 
 
-def _last_understood(
-    store: Store,
-    taxonomy: Taxonomy,
-    decisions: Mapping[Doi, tuple[Decision, ...]],
-    doi: Doi,
-    notice_targets: Mapping[Doi, tuple[tuple[str, Doi], ...]],
-    added: Mapping[Doi, Sequence[ProviderRecord]],
-) -> JudgedRecord | None:
+Begun = tuple[Sequence[Doi], list[RecordToJudge], Callable[[], list[Made]]]
+"""Works, their records, and what is made of these, to be waited for."""
+
+
+def _begun(
+    store: Store, decisions: Mapping[Doi, tuple[Decision, ...]], parts: Iterable[Sequence[Doi]], opened: Readers
+) -> Iterator[Begun]:
+    """For each part the records of its works, whose judging has begun."""
+    for part in parts:
+        notices = store.notice_targets(part)
+        added = read_queries.provider_records(store.conn, part)
+        to_judge = [
+            RecordToJudge(doi, digest, message, decisions.get(doi, ()), tuple(added.get(doi, ())), notices.get(doi))
+            for doi, digest, message in read_queries.current_records(store.conn, part)
+        ]
+        yield part, to_judge, opened.ask(Reader.made, to_judge)
+
+
+def _last_understood(store: Store, taxonomy: Taxonomy, current: RecordToJudge) -> JudgedRecord | None:
     """The latest record of this work that today's code understands; it replaces a later one that cannot be understood."""
-    for checksum, message in read_queries.earlier_records(store.conn, doi):
-        record = read_and_judge(
-            json.loads(message), doi, checksum, message, taxonomy, decisions, notice_targets, added=added
-        )
+    for digest, message in read_queries.earlier_records(store.conn, current.doi):
+        record = judge_record(replace(current, digest=digest, message=message), taxonomy)
         if record.work is not None:
             return record
     return None
@@ -296,16 +280,6 @@ def stale_works(
             and stands_on != (basis(taxonomy, decisions[doi]) if doi in decisions else ours)
         )
     ]
-
-
-def basis(taxonomy: Taxonomy, decisions: Sequence[Decision]) -> str:
-    """16 hex digits of what a judgement is made from: code version, rules and the decisions on that work."""
-    return _basis(taxonomy.digest, repr(decisions) if decisions else "")
-
-
-@lru_cache(maxsize=64)  # nearly all works have no decisions
-def _basis(rules: str, on_work: str) -> str:
-    return hashlib.sha256(f"{__version__}|{rules}|{on_work}".encode()).hexdigest()[:16]
 
 
 def decisions_by_work(

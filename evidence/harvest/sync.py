@@ -21,6 +21,7 @@ from evidence.database.writer import Store
 from evidence.errors import SourceError, UnreadError
 from evidence.harvest import enrich, import_files, known_works, reference_lists, rejudge, standing_searches
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of, reject
+from evidence.harvest.judge_ahead import parts_judged_ahead
 from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.reader_processes import reduce_garbage_collection
 from evidence.harvest.run_outcome import Outcome, SyncRun
@@ -360,9 +361,10 @@ def _request(run: SyncRun, source: Search, sweep: standing_searches.SearchPage) 
 
 
 def _take(run: SyncRun, take: Iterable[Message]) -> None:
-    for part in _parts(take, standing_searches.PART):
+    parts = _parts(take, standing_searches.PART)
+    for part, ahead in parts_judged_ahead(parts, run.store, run.taxonomy):
         sightings = [Sighting(doi, "file") for message in part if (doi := doi_of(message))]
-        ingest(run, FILES_SOURCE, part, sightings)
+        ingest(run, FILES_SOURCE, part, sightings, ahead=ahead)
 
 
 def _parts(items: Iterable[Message], size: int) -> Iterator[list[Message]]:

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
@@ -84,9 +85,10 @@ class Text:
         self.plain = fold_same_length(text)
         lower = self.plain.lower()
         self.lower = lower if len(lower) == len(text) else "".join(map(_lower, self.plain))
-        self.starts: dict[str, list[int]] = {}
+        starts = defaultdict[str, list[int]](list)
         for word in _WORD.finditer(self.lower):
-            self.starts.setdefault(word[0], []).append(word.start())
+            starts[word[0]].append(word.start())
+        self.starts: Mapping[str, list[int]] = starts
 
 
 def fold_same_length(text: str) -> str:
@@ -407,7 +409,8 @@ class Finder:
         found: Hits = {}
         headed: dict[int, list[int]] = {}
         there = frozenset([_NO_GATE]).union(*map(self._parts.__getitem__, text.starts))
-        for word, starts in text.starts.items():
+        for word in filter(self._by_first_word.__getitem__, text.starts):  # nearly no word begins a term
+            starts = text.starts[word]
             for gate, numbers in self._by_first_word[word]:
                 if gate in there:
                     for number in numbers:

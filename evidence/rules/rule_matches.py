@@ -44,6 +44,7 @@ class RuleMatches:
         self._hits = {field: ruleset.finder.hits(text) for field, text in self._texts.items()}
         self._found = frozenset(number for hits in self._hits.values() for number in hits)
         self._values = ruleset.values
+        self._triggers = ruleset.triggers
         self._applied: dict[ValueKey, tuple[AppliedRule, ...]] = {}
         self._covers: dict[tuple[str, tuple[int, ...]], tuple[list[int], list[int]]] = {}
 
@@ -53,6 +54,8 @@ class RuleMatches:
 
     def rules_for(self, key: ValueKey) -> tuple[AppliedRule, ...]:
         """The rules of this verdict that apply to the work, with their matches; empty when none does."""
+        if self._found.isdisjoint(self._triggers[key]):  # nearly every work
+            return ()
         if key not in self._applied:
             found = ((rule, self._matches(rule)) for rule in self._values[key].rules)
             self._applied[key] = tuple((rule, matches) for rule, matches in found if matches is not None)

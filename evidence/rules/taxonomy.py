@@ -135,13 +135,21 @@ class Learnt:
     entries: Sequence[Mapping[str, Any]] = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ruleset:
     """The screening rules by verdict, with the finder of their terms and the fields that they read."""
 
     values: Mapping[ValueKey, Verdict]
     finder: phrase_matching.Finder
     fields: tuple[str, ...]
+
+    @cached_property
+    def triggers(self) -> Mapping[ValueKey, frozenset[int]]:
+        """The terms without any of which no rule of a verdict applies."""
+        return {
+            key: frozenset(number for rule in verdict.rules for number in rule.any or rule.title or rule.all)
+            for key, verdict in self.values.items()
+        }
 
 
 @dataclass(frozen=True)

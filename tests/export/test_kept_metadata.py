@@ -31,6 +31,7 @@ from evidence.errors import RecordError
 from evidence.export import file_formats
 from evidence.export.columns import Shape
 from evidence.harvest import rejudge
+from evidence.harvest.judge_records import RecordToJudge, judge_record
 from evidence.harvest.progress import NoProgress
 from evidence.references import tagged_lines
 from evidence.rules import taxonomy, topic
@@ -242,9 +243,7 @@ def test_judging_after_an_upgrade_fills_the_columns_and_reports_no_change(tmp_pa
         raw, digest = serialise(FULL)
         doi = doi_of(FULL)
         assert doi is not None
-        store.write_page(
-            run, "files", HarvestedPage([rejudge.read_and_judge(FULL, doi, digest, raw, book, {}, added={})])
-        )
+        store.write_page(run, "files", HarvestedPage([judge_record(RecordToJudge(doi, digest, raw), book, FULL)]))
     with closing(sqlite3.connect(path)) as conn, conn:
         as_before_the_upgrade(conn)
     with open_store(path) as store:

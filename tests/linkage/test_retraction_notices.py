@@ -27,6 +27,7 @@ from evidence.database.values_for_writer import HarvestedPage, SourceRow
 from evidence.database.writer import Store, open_store
 from evidence.export import explanation, sync_summary
 from evidence.harvest import rejudge, sources
+from evidence.harvest.judge_records import RecordToJudge, judge_record
 from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import Config
 from evidence.harvest.sync import sync
@@ -81,7 +82,7 @@ class Bench:
         records = []
         for one in messages:
             text, digest = serialise(one)
-            records.append(rejudge.read_and_judge(one, Doi(one["DOI"]), digest, text, self.book, {}, added={}))
+            records.append(judge_record(RecordToJudge(Doi(one["DOI"]), digest, text), self.book, one))
         pairs = [(Doi(alias), Doi(doi)) for alias, doi in aliases]
         self.store.write_page(self.run(), "s", HarvestedPage(records, aliases=pairs))
 

@@ -1,0 +1,169 @@
+"""Records of files judged by other processes: the database is the one that a single process makes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evidence.data_model import Message
+from evidence.database.writer import open_store
+from evidence.harvest import judge_ahead, reader_processes, standing_searches
+from evidence.harvest import rejudge as rejudge_module
+from evidence.harvest.judge_records import RecordToJudge
+from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.reader_processes import Reader
+from evidence.harvest.sources import Config
+from evidence.rules import topic
+from evidence.rules.taxonomy import Taxonomy
+from tests.builders import decision, message
+from tests.edited_topic import add, edited
+from tests.killing import dumped
+
+SAMPLES = Path(__file__).parents[1] / "samples"
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+NOWHERE = Config(None, (), (), ())
+PROCESSES = (0, 2)
+STUDY, RETRACTION, PREPRINT = "10.5555/study", "10.5555/retraction", "10.5555/preprint"
+
+
+def notice(doi: str, about: str, title: str = "Retraction: Interpersonal psychotherapy at sea") -> Message:
+    return message(doi, title, 2021, **{"update-to": [{"DOI": about, "type": "retraction", "label": "Retraction"}]})
+
+
+def records() -> list[Message]:
+    """Bundled records with abstracts made of their titles, real records with every oddity, and notices before and after what
+    they are about."""
+    lines = gzip.decompress(topic.load().records_path.read_bytes()).decode().splitlines()[:100]
+    found = [json.loads(line) for line in lines]
+    for number, record in enumerate(found[::2]):
+        titles = [other["title"][0] for other in found[number : number + 6]]
+        record["abstract"] = f"<jats:p>{'. '.join(titles)}.</jats:p>"
+    odd = [json.loads(line) for line in (SAMPLES / "crossref-works.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [
+        notice(RETRACTION, STUDY),
+        *found,
+        message(STUDY, "Interpersonal psychotherapy at sea", 2019),
+        *(record.get("work", record) for record in odd[:100]),
+        message(PREPRINT, "Interpersonal psychotherapy on land", 2018, number=2**70, huge=float("nan")),
+        notice("10.5555/second", PREPRINT, "Interpersonal psychotherapy on land"),
+    ]
+
+
+def changed(all_records: Sequence[Message]) -> list[Message]:
+    """The records of a later day: some as they were, some with other texts, some twice, one that cannot be understood."""
+    later = []
+    for number, record in enumerate(all_records):
+        copy: Any = json.loads(json.dumps(record))
+        if number % 3 == 0 and copy.get("title"):
+            copy["title"] = [f"{copy['title'][0]}: interpersonal psychotherapy for adolescents"]
+        later += [record, copy] if number % 7 == 0 else [copy]
+    return [*later, message("10.5555/broken", "", 2020) | {"title": {"not": "a title"}}]
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sets how many other processes there are, for runs of any size; counts the records that they judged."""
+    others = Counter[str]()
+    answer = reader_processes._Process.answer
+
+    def counted(self: Any, question: Any, works: Sequence[Any]) -> list[Any]:
+        found: list[Any] = answer(self, question, works)
+        others[question.__name__] += len(works)
+        return found
+
+    monkeypatch.setattr(reader_processes._Process, "answer", counted)
+    monkeypatch.setattr(reader_processes, "CHUNK", 9)
+    for module in (reader_processes, judge_ahead):
+        monkeypatch.setattr(module, "FROM_RECORDS", 1)
+    monkeypatch.setattr(rejudge_module, "JUDGE_PART", 25)
+    monkeypatch.setattr(standing_searches, "PART", 25)
+
+    def use(number: int) -> Counter[str]:
+        monkeypatch.setattr(reader_processes, "_processes", lambda: number)
+        others.clear()
+        return others
+
+    return use
+
+
+def sync(folder: Path, name: str, of: Sequence[Message], book: Taxonomy) -> None:
+    """Take these records into the database of the folder, as `evidence sync --from` does."""
+    file = folder.parent / f"{name}.jsonl"
+    file.write_text("".join(json.dumps(record) + "\n" for record in of), encoding="utf-8")
+    files = FileInput(name, (file,), everything=True)
+    run_sync(folder / "evidence.db", folder / "decisions.db", NOWHERE, book, lambda: NOW, NoProgress(), files=files)
+
+
+@pytest.mark.slow
+def test_several_processes_leave_the_same_database_as_one(tmp_path: Path, book: Taxonomy, processes: Any) -> None:
+    first = records()
+    found: list[list[set[str]]] = []
+    for number in PROCESSES:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        db = folder / "evidence.db"
+        states = []
+        judged = processes(number)
+        sync(folder, "first", first, book)
+        states.append(set(dumped(db)))
+        assert judged["made"] == 0 if not number else judged["made"] > len(first) // 2
+        with open_store(db, folder / "decisions.db") as store:
+            store.append_decisions([decision(STUDY, "include"), decision(str(first[20]["DOI"]), "exclude")])
+        judged = processes(number)
+        sync(folder, "later", changed(first), book)
+        states.append(set(dumped(db)))
+        assert judged["made"] == 0 if not number else 0 < judged["made"] < len(first)
+        found.append(states)
+    for one, several in zip(*found, strict=True):
+        assert sorted(one ^ several) == []
+
+
+@pytest.mark.slow
+def test_works_judged_again_by_several_processes(tmp_path: Path, book: Taxonomy, processes: Any) -> None:
+    first = records()
+    after = edited(tmp_path / "rules", format=add("group", "words", "adolescen*"))
+    found = []
+    for number in PROCESSES:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        db, ledger = folder / "evidence.db", folder / "decisions.db"
+        processes(0)
+        sync(folder, "first", first, book)
+        with open_store(db, ledger) as store:
+            store.append_decisions([decision(STUDY, "include")])
+            with store.conn:
+                store.conn.execute("update works set basis = 'program of before'")  # every work is judged whole
+        judged = processes(number)
+        count, _ = rejudge_database(db, ledger, after, lambda: NOW)
+        assert count > len(first) // 2
+        assert judged["made"] == (count if number else 0)
+        found.append(set(dumped(db)))
+    assert sorted(found[0] ^ found[1]) == []
+
+
+def test_a_notice_that_shows_itself_meanwhile_is_judged_here(tmp_path: Path, book: Taxonomy, processes: Any) -> None:
+    """What others judged is used only where nothing has changed since they were asked."""
+    begun = judge_ahead.JudgedAhead(
+        {}, lambda: pytest.fail("nobody is asked about records whose judging has not begun")
+    )
+    assert begun.judged(RecordToJudge(decision(STUDY).doi, "digest", "{}")) is None
+    processes(0)
+    record = message(STUDY, "Interpersonal psychotherapy at sea", 2019)
+    with open_store(tmp_path / "evidence.db") as store:
+        ahead = judge_ahead._begin([record], store, reader_processes.Readers(Reader(book, {}), 0))
+    asked = ahead.begun(decision(STUDY).doi, record)
+    assert asked is not None
+    assert ahead.begun(decision(STUDY).doi, dict(record)) is None  # another record of the same work
+    assert ahead.judged(RecordToJudge(asked.doi, asked.digest, asked.message, (decision(STUDY),))) is None
+    done = ahead.judged(asked)
+    assert done is not None
+    assert done.judgement is not None
+    assert done.judgement.verdict == "include"
