@@ -143,15 +143,9 @@ def _rejudge_fully(
     with readers(taxonomy, None, len(dois)) as opened:
         for part, to_judge, answers in _ahead(_begun(store, decisions, parts, opened)):
             progress.step("judging", done, len(dois))
-            # What was written since may show that a record is a notice, or that it is none.
-            notices = store.notice_targets(part)
             records, unread = [], []
             for asked, made in zip(to_judge, answers(), strict=True):
-                if asked.notice_of == notices.get(asked.doi):
-                    record = judged_record(asked, made)
-                else:
-                    asked = replace(asked, notice_of=notices.get(asked.doi))
-                    record = judge_record(asked, taxonomy)
+                record = judged_record(asked, made)
                 if record.work is None:
                     unread.append(record)
                     record = _last_understood(store, taxonomy, asked) or record

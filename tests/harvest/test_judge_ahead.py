@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from evidence.data_model import Message
-from evidence.database.writer import open_store
+from evidence.data_model import Doi, Message
+from evidence.database.writer import Store, open_store
 from evidence.harvest import judge_ahead, reader_processes, standing_searches
 from evidence.harvest import rejudge as rejudge_module
 from evidence.harvest.judge_records import RecordToJudge
@@ -149,8 +149,34 @@ def test_works_judged_again_by_several_processes(tmp_path: Path, book: Taxonomy,
     assert sorted(found[0] ^ found[1]) == []
 
 
-def test_a_notice_that_shows_itself_meanwhile_is_judged_here(tmp_path: Path, book: Taxonomy, processes: Any) -> None:
-    """What others judged is used only where nothing has changed since they were asked."""
+def test_a_notice_that_shows_itself_meanwhile_is_judged_as_one(
+    tmp_path: Path, book: Taxonomy, processes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between asking and writing, other works are written: they may show that a record is a notice."""
+    processes(0)
+    sync(
+        tmp_path, "first", [message(STUDY, "Interpersonal psychotherapy at sea", 2019), notice(RETRACTION, STUDY)], book
+    )
+    asked = Counter[str]()
+    known = Store.notice_targets
+
+    def not_known_at_first(self: Store, dois: Sequence[Doi]) -> dict[Doi, tuple[tuple[str, Doi], ...]]:
+        asked.update(dois)
+        return known(self, dois) if asked[RETRACTION] > 1 else {Doi(RETRACTION): ()}
+
+    monkeypatch.setattr(Store, "notice_targets", not_known_at_first)
+    with open_store(tmp_path / "evidence.db", tmp_path / "decisions.db") as store:
+        with store.conn:
+            store.conn.execute("update works set basis = 'program of before'")
+        rejudge_module.rejudge_stale(store, book, 1, {}, NoProgress())
+        found = store.conn.execute("select notice_of, why from works where doi = ?", (RETRACTION,)).fetchone()
+    assert found == (
+        f"retraction:{STUDY}",
+        f"This is a notice (retraction) about {STUDY}, not the study itself.",
+    )
+
+
+def test_what_others_judged_is_used_for_exactly_that_record(tmp_path: Path, book: Taxonomy, processes: Any) -> None:
     begun = judge_ahead.JudgedAhead(
         {}, lambda: pytest.fail("nobody is asked about records whose judging has not begun")
     )
