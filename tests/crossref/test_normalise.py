@@ -413,9 +413,9 @@ def test_relations_hold_canonical_dois_and_may_be_single() -> None:
             "broken": [None, {"id": 3}],
         }
     )
-    assert read.relations == (
-        Relation("is-preprint-of", "10.1234/abc", "subject"),
+    assert read.relations == (  # by kind, as the stored record has them
         Relation("has-part", "https://example.org/a", "object"),
+        Relation("is-preprint-of", "10.1234/abc", "subject"),
     )
 
 
