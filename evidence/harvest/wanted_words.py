@@ -5,8 +5,8 @@ entity, an accented letter, a wrong encoding. The letters beside the word are co
 read without parsing. Whatever a phrase matches is found, if one letter of its word is of ASCII; most of what is found is no
 match. May not read a text.
 
-The expression is run by RE2, whose time grows with the text alone, however many phrases there are. It has no look-around, and
-its memory is bounded.
+The expression is run by RE2, whose time grows with the text, not with the phrases. It has no look-around, and its memory is
+bounded; phrases that are too many for it get a second one.
 """
 
 from __future__ import annotations
