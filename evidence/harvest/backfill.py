@@ -38,7 +38,7 @@ from evidence.rules.taxonomy import Taxonomy
 DOOR = "backfill"
 """What the database calls runs of this kind."""
 
-_READING = 3
+_READING = 4
 """Raise it when what is found in a file changes for the same searches: all files are read again then."""
 
 

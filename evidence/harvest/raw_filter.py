@@ -7,7 +7,7 @@ lines that are kept are not wanted after all, and whoever asked parses them. May
 The lists of references are passed over. The texts of a block are then looked at together, in three steps, each for the few that
 the one before could not settle:
 
-1. A text may match where it has a word of a phrase as it is, or something inside such a word (`wanted_words`).
+1. One expression for all phrases names the texts that may have a word of one, with anything inside it (`wanted_words`).
 2. Of these texts, the letters that readers see are read, quickly.
 3. What `quick_text` cannot read is kept.
 """
@@ -31,14 +31,14 @@ from evidence.plain_text import quick_text
 from evidence.rules.phrase_letters import Letters, bare
 
 _KEYS = (
-    b'"DOI":"', b"}\n{", b'"title":["', b'"subtitle":["', b'"abstract":"', b'"title"', b'"subtitle"', b'"abstract"', b'"DOI"'
+    b'"DOI":"', b'"title":["', b'"subtitle":["', b'"abstract":"', b'"title"', b'"subtitle"', b'"abstract"', b'"DOI"'
 )  # fmt: skip
-_DOI, _JOINT, _TITLES, _SUBTITLES, _ABSTRACTS, _TITLE, _SUBTITLE, _ABSTRACT, _OTHER_DOI = range(len(_KEYS))
+_DOI, _TITLES, _SUBTITLES, _ABSTRACTS, _TITLE, _SUBTITLE, _ABSTRACT, _OTHER_DOI = range(len(_KEYS))
 _REFERENCES = b'"reference":[{'
 _MAY_END_A_LIST = frozenset(b'}]["0123456789el \t\r\n')
 """What can stand before the bracket that ends a list; after anything else it stands inside a text."""
 _IN_PLAIN_DOIS = bytes(byte for byte in range(0x21, 0x7F) if byte != ord("\\")) + b"\n"
-_BACKSLASH = ord("\\")
+_BACKSLASH, _OPENS, _CLOSES = b"\\{}"
 _EMPTY = (b":[]", b":null", b": []", b": null")
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TEXTS = re.compile(rb":\s*(?:\[(?:\s*%b\s*,?)*+\s*\]|%b)" % (_STRING, _STRING), re.DOTALL)
@@ -63,8 +63,7 @@ class RawFilter:
         like a record. The block holds whole lines, each with its line break."""
         rest, cuts = _without_references(block)
         found = _found(rest)
-        count = _line_breaks(rest)
-        whole = block.startswith(b"{") and block.endswith(b"}\n") and found.joints == count - 1
+        count, whole = _counted(rest)
         if self._everything:
             return _lines(block, range(len(block))), count, whole
         places = [found.starts[which] for which in self._to_read(found.texts) if self._may_match(found.texts[which])]
@@ -79,14 +78,7 @@ class RawFilter:
         """The numbers of the texts that may have a word of a phrase."""
         if self._all_read or not texts:
             return range(len(texts))
-        places = list(self._words.places(b"\n".join([*texts, b""]))) if self._words else ()
-        if not places:
-            return ()
-        begins, at = [], 0
-        for text in texts:
-            begins.append(at)
-            at += len(text) + 1
-        return sorted({bisect_right(begins, place) - 1 for place in places})
+        return sorted(set(self._words.places(b"\n".join(texts)))) if self._words else ()
 
     def _may_match(self, value: bytes) -> bool:
         """Whether the text or texts in a JSON value hold the letters of a phrase, or cannot be read quickly."""
@@ -110,11 +102,18 @@ class RawFilter:
 
     def _any_wanted(self, dois: list[bytes]) -> bool:
         """Whether one of these DOIs, as JSON has them, may be wanted."""
-        joined = b"\n".join([b"", *dois]).replace(rb"\/", b"/").lower()
+        stated = b"\n".join([b"", *dois]).lower()
+        joined = stated.translate(None, b"\\")
         if not self._plain_dois.isdisjoint(joined.split(b"\n")):
             return True
         # Those that may be read as another DOI.
-        if not joined.translate(None, _IN_PLAIN_DOIS) and joined.count(b"\n10.") == len(dois) and b"/10." not in joined:
+        only_slashes = len(stated) - len(joined) == stated.count(rb"\/")
+        if (
+            only_slashes
+            and not joined.translate(None, _IN_PLAIN_DOIS)
+            and joined.count(b"\n10.") == len(dois)
+            and b"/10." not in joined
+        ):
             return False
         return any(
             self._is_wanted(b'"%b"' % stated)
@@ -135,10 +134,9 @@ class RawFilter:
 
 @dataclass(slots=True)
 class _Found:
-    """What is in a block: how often a record follows another on the next line; the JSON of every title, subtitle and abstract,
-    and where these stand; the DOIs without their quotation marks; and the JSON of those that are written in another way."""
+    """What is in a block: the JSON of every title, subtitle and abstract, and where these stand; the DOIs without their quotation
+    marks; and where those stand that are written in another way."""
 
-    joints: int
     texts: list[bytes]
     starts: list[int]
     dois: list[bytes]
@@ -149,12 +147,16 @@ _FINDS_KEYS = ahocorasick_rs.BytesAhoCorasick([*_KEYS, *NEVER], matchkind=ahocor
 _FINDS_REFERENCES = ahocorasick_rs.BytesAhoCorasick([_REFERENCES])
 
 
-def _line_breaks(block: bytes) -> int:
-    """How many lines a block has. `bytes.count` looks at each byte, which takes longer than the automaton."""
-    count = at = 0
-    while at := block.find(b"\n", at) + 1:
+def _counted(block: bytes) -> tuple[int, bool]:
+    """How many lines a block has, and whether each looks like a record. `bytes.count` looks at each byte, which takes longer."""
+    find, last = block.find, len(block) - 1
+    count, at = 1, 0
+    whole = block.startswith(b"{") and block.endswith(b"}\n")
+    while at := find(b"\n", at, last) + 1:
         count += 1
-    return count
+        if block[at] != _OPENS or block[at - 2] != _CLOSES:
+            whole = False
+    return count, whole
 
 
 def _without_references(block: bytes) -> tuple[bytes, list[tuple[int, int]]]:
@@ -207,7 +209,6 @@ def _end_of_text(block: bytes, at: int) -> int:
 
 def _found(block: bytes) -> _Found:
     """What a block has."""
-    joints = 0
     texts: list[bytes] = []
     starts: list[int] = []
     dois: list[bytes] = []
@@ -216,8 +217,6 @@ def _found(block: bytes) -> _Found:
     for which, start, stop in _FINDS_KEYS.find_matches_as_indexes(block):
         if which == _DOI:
             add_doi(block[stop : find(b'"', stop)])
-        elif which == _JOINT:
-            joints += 1
         elif which <= _SUBTITLES and block.startswith(b'"]', end := find(b'"', stop)) and block[end - 1] != _BACKSLASH:
             add_text(block[stop - 2 : end + 2])  # nearly always one text
             add_start(start)
@@ -232,7 +231,7 @@ def _found(block: bytes) -> _Found:
                 add_start(start)
         elif which == _OTHER_DOI:
             odd_dois.append(stop)
-    return _Found(joints, texts, starts, dois, odd_dois)
+    return _Found(texts, starts, dois, odd_dois)
 
 
 def _lines(block: bytes, places: Iterable[int]) -> list[tuple[int, int]]:

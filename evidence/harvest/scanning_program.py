@@ -14,7 +14,7 @@ from pathlib import Path
 
 from evidence import __version__
 
-_PACKAGES = ("ahocorasick-rs", "distributed", "ftfy", "orjson")
+_PACKAGES = ("ahocorasick-rs", "distributed", "ftfy", "google-re2", "orjson")
 """Packages that a match depends on, and the one that passes it on. The decompressor does not count: it gives the same bytes."""
 
 

@@ -6,6 +6,7 @@ import html.entities
 import json
 import random
 import re
+import string
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -169,6 +170,18 @@ def test_every_phrase_of_the_shipped_searches_is_found_as_it_is_written(title: s
     assert FILTERS["shipped"].lines(line)[0] == [(0, len(line))]
 
 
+def test_many_long_phrases_are_found_together() -> None:
+    """More than one expression can take."""
+    chance = random.Random(19)
+    words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(5, 45))) for _ in range(200)]
+    together = RawFilter(letters_of([f"about {word} here" for word in words]))
+    assert together.lines(b'{"DOI":"10.5555/a","title":["About nothing of it here"]}\n')[0] == []
+    for word in words:
+        for written in (word, f"{word[:3]}<i>{word[3:]}</i>", f"&#{ord(word[0])};{word[1:]}"):
+            line = json.dumps({"DOI": "10.5555/a", "title": [f"About {written} here"]}).encode() + b"\n"
+            assert together.lines(line)[0] == [(0, len(line))], written
+
+
 def test_phrases_with_the_same_letters_do_not_stand_for_each_other() -> None:
     """They are searched for by another word each: "inter-personal" does not hold "interpersonal"."""
     alike = RawFilter(letters_of(["interpersonal psychotherap*", "inter-personal psychotherap*"]))
@@ -244,11 +257,63 @@ FORMULA = "<mml:math><mml:mi>inter\u2009</mml:mi>\n <mml:mi>\u00a0personal</mml:
         ("psicoterapia interpersonal*", "PsicoterÃ pia interpersonal psicoterÃ¡pia interpersonal"),
         ("Pearson-χ2-test", "The Pearson Ï‡2 test statistic of CastaÃ±o"),
         ("tele IPT", "tele<sc>IPT</sc>-A tele <sc>I</sc>PT"),
+        ("changes", "On \u201c\u00e7hanges)"),
+        ("lipoprotein", "lipoprotei&#110;\u2013x"),
+        ("asthma o*", "asthm&amp;#x61;</p><p> of."),
+        (
+            "interpersonal therapy",
+            "&#105;&#110;&#116;&#101;&#114;&#112;&#101;&#114;&#115;&#111;&#110;&#97;&#108; therapy",
+        ),
+        ("interpersonal therapy", "inter&lt;b class=&quot;x y&quot;&gt;personal&amp;lt;/b&amp;gt; therapy"),
+        ("interpersonal therapy", "interp&#38;eacute;rsonal therapy interp&ampeacute;rsonal therapy"),
+        ("rhythm therapy", "\\rhythm therapy \\n<i>rh</i>ythm therapy"),
+        ("pneumonoultramicroscopicsilicovolcanoconiosis", "pneumonoultramicroscop<b>icsilico</b>volcanoconiosis"),
+        ("pneumonoultramicroscopicsilicovolcanoconiosis", "pńeumonoultramicroscopicsilicovolcanoconiosis"),
     ],
 )
 def test_whatever_stands_in_a_word_it_is_found(phrase: str, title: str) -> None:
     assert passes_as_it_matches(phrase, {"DOI": "10.5555/a", "title": [title]})
     assert passes_as_it_matches(phrase, {"DOI": "10.5555/a", "title": ["Other"], "abstract": f"<p>{title}</p>"})
+
+
+@pytest.mark.parametrize(
+    ("phrase", "match"),
+    [
+        ("IPSRT", "IPSRT"),
+        ("interpersonal therapy", "interpersonal therapy"),
+        ("inter-personal counsel*", "interpersonal counselling"),
+        ("IPT-A", "IPT-A"),
+        ("recolecci*", "recolección"),
+        ("COVID-19 fear", "COVID-19 fear"),
+    ],
+)
+def test_whatever_stands_beside_or_between_words_they_are_found(phrase: str, match: str) -> None:
+    alone, finder, hits = RawFilter(letters_of([phrase])), Phrases([phrase]), 0
+    for mark in (
+        *string.punctuation,
+        "\n",
+        "\u00a0",
+        "\u200b",
+        "–",
+        "’",
+        "1",
+        "s",
+        "’s",
+        "\x0b",
+        "\x1f",
+        "\x85",
+        " ; ",
+    ):
+        spelled = {match + mark, mark + match, f"x{mark}{match}", f"{match}{mark}x", f"1{mark}{match}{mark}1"}
+        spelled |= {match.replace(" ", mark), match.replace("-", mark), match.upper() + mark, mark + match.title()}
+        spelled |= {match[:at] + mark + match[at:] for at in range(1, len(match))}
+        for text in spelled:
+            record = {"DOI": "10.5555/a", "title": [text]}
+            if finder.first_hit(title_and_abstract(record)[0]):
+                hits += 1
+                for ascii_only in (False, True):
+                    assert alone.lines(json.dumps(record, ensure_ascii=ascii_only).encode() + b"\n")[0], text
+    assert hits > 150
 
 
 @pytest.mark.parametrize(
