@@ -40,6 +40,8 @@ KNOWN = 3_000
 """Wanted DOIs: the known works of a middling review."""
 SEED = 19
 WANTED_TITLE = "Interpersonal psychotherapy for depression"
+OF_TODAY = {key: {"date-parts": [[2026, 1, 5]]} for key in ("issued", "published")}
+"""The searches want no record from before 1974."""
 
 
 def read(path: Path) -> list[dict[str, object]]:
@@ -73,7 +75,7 @@ def made(records: list[bytes], size: float, folder: Path) -> None:
     while written < size:
         path = folder / f"{number:05}.jsonl.gz"
         with gzip.open(path.with_suffix(".part"), "wb", compresslevel=6) as file:
-            wanted = orjson.loads(records[number % len(records)]) | {"title": [WANTED_TITLE]}
+            wanted = orjson.loads(records[number % len(records)]) | {"title": [WANTED_TITLE], **OF_TODAY}
             file.write(orjson.dumps(wanted) + b"\n")
             for record in chance.choices(records, drawn_by, k=chance.randint(3_000, 5_000)):
                 other = str(chance.randrange(100, 1000)).encode()

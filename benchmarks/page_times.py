@@ -427,7 +427,8 @@ class Server:
         """The process and its descendants."""
         found = [self.process.pid]
         for pid in found:
-            found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
         return found
 
 

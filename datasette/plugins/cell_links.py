@@ -8,6 +8,7 @@ put them into HTML.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from datasette import hookimpl
@@ -39,13 +40,16 @@ def render_cell(row: Any, value: Any, column: str, table: str | None, datasette:
     if not isinstance(value, str):
         return None
     has_page = table is None or table in TABLES_OF_WORKS
-    columns = list(row.keys())
-    if column == "title" and has_page and "doi" in columns and isinstance(row["doi"], str):
+    if column == "title":
+        if not has_page or "doi" not in row.keys() or not isinstance(row["doi"], str):  # noqa: SIM118 - a row of SQLite
+            return None
         shown = value if len(value) <= TITLE_LENGTH else f"{value[:TITLE_LENGTH]}…"
         address = work_address(datasette, row["doi"])
         return Markup('<a class="work-title" href="{}"><bdi>{}</bdi></a>').format(address, shown)
-    is_local = column in DOI_COLUMNS and doi.parse_key(value) == value and doi.is_local(value)
-    if column not in DOI_COLUMNS or not (is_local or DOI.fullmatch(value)):
+    if column not in DOI_COLUMNS:
+        return None
+    is_local = doi.parse_key(value) == value and doi.is_local(value)
+    if not is_local and not DOI.fullmatch(value):
         return None
     if is_local or (column == "doi" and has_page):
         return Markup('<a href="{}">{}</a>').format(work_address(datasette, value), value)
@@ -54,4 +58,9 @@ def render_cell(row: Any, value: Any, column: str, table: str | None, datasette:
 
 def work_address(datasette: Any, doi: str) -> str:
     """Address of the page of a work."""
-    return f"{datasette.urls.table('evidence', 'works')}/{tilde_encode(doi)}"
+    return f"{_list_of_works(datasette)}/{tilde_encode(doi)}"
+
+
+@lru_cache(maxsize=1)  # asked for in every row
+def _list_of_works(datasette: Any) -> str:
+    return str(datasette.urls.table("evidence", "works"))

@@ -144,10 +144,9 @@ def _result(answers: Future[list[Answer]]) -> list[Answer]:
 @contextmanager
 def readers(taxonomy: Taxonomy, before: Mapping[ValueKey, str] | None, works: int) -> Iterator[Readers]:
     """The readers for so many works: other processes only where these save more time than it takes to start them. `before` is
-    None for whole records, which this process writes meanwhile: that keeps one core busy."""
+    None for whole records."""
     many = works >= (FROM_RECORDS if before is None else FROM_WORKS)
-    others = _processes() if many else 0
-    opened = Readers(Reader(taxonomy, before or {}), max(1, others - 1) if others and before is None else others)
+    opened = Readers(Reader(taxonomy, before or {}), _processes() if many else 0)
     try:
         yield opened
     finally:
