@@ -44,12 +44,15 @@ class _Compiled(jinja2.BytecodeCache):
 
     def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         """Called by Jinja before it compiles."""
-        if kept := self._kept.get(f"{bucket.key}{bucket.checksum}"):
+        if kept := self._kept.get(self._name(bucket)):
             bucket.bytecode_from_string(kept)
 
     def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
         """Called by Jinja after it compiled."""
-        self._kept[f"{bucket.key}{bucket.checksum}"] = bucket.bytecode_to_string()
+        self._kept[self._name(bucket)] = bucket.bytecode_to_string()
+
+    def _name(self, bucket: jinja2.bccache.Bucket) -> str:
+        return f"{bucket.key}{bucket.checksum}{bucket.environment.is_async}"
 
 
 jinja2.Environment.__init__ = partialmethod(jinja2.Environment.__init__, bytecode_cache=_Compiled())  # type: ignore[method-assign, assignment]

@@ -13,11 +13,13 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
 from datasette import hookimpl
 from datasette.utils.asgi import BadRequest, Response
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from evidence.publish import bitset_counts, evidence_map, site_topic
@@ -74,8 +76,8 @@ async def body_of(datasette: Any, view: View, *, front: bool = False) -> Markup:
     topic = await site_topic.of_database(db)
 
     async def make() -> str:
-        page = {"map": await chart_of(datasette, view.counted()), "front": front}
-        text: str = await datasette.render_template("_map_body.html", page)
+        template = waiting_for_nothing(datasette).get_template("_map_body.html")
+        text: str = template.render(map=await chart_of(datasette, view.counted()), front=front)
         return text
 
     text = await BODIES.get(db.path, (datasette.urls.path("/map"), front, *view.counted().pairs(topic)), make)
@@ -83,6 +85,14 @@ async def body_of(datasette: Any, view: View, *, front: bool = False) -> Markup:
         cell = f'href="{escape(cell_address(datasette, topic, view, view.row, view.column))}"'
         text = text.replace(cell, f'{cell} aria-current="true"')
     return Markup(text)  # noqa: S704 - a rendered template
+
+
+@lru_cache(maxsize=1)
+def waiting_for_nothing(datasette: Any) -> Environment:
+    """The site's templates as they are rendered without waiting for anything: each of the many macros of a map is called at once,
+    which takes two thirds of the time."""
+    environment: Environment = datasette.jinja_env.overlay(enable_async=False)
+    return environment
 
 
 async def panel_alone(datasette: Any, request: Any) -> Response:
