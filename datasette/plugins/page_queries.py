@@ -72,7 +72,7 @@ PART = "select * from ({})"
 IN_SET = "substr(:_works, rowid + 1, 1) = x'31'"
 """Whether a work is in a set, given `bitset_counts.flags_of`."""
 
-SHOWN = 250
+SHOWN = 300
 """Rows that the page of a ready-made query shows (query.html)."""
 
 FIRST = "select * from (\n{sql}\n) limit {limit}"

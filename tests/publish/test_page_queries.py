@@ -45,10 +45,10 @@ async def test_a_page_shows_the_first_rows_and_counts_all(site: tuple[Datasette,
     assert len(rows) == INCLUDED
     for _ in range(2):
         page = (await ds.client.get(f"/evidence/map_cell{args}")).text
-        assert f"<strong>{INCLUDED} rows</strong>; the first 250 are shown" in page
+        assert f"<strong>{INCLUDED} rows</strong>; the first 300 are shown" in page
         shown = re.findall(r'<td class="col-doi[^"]*"><a href="[^"]*">([^<]+)</a></td>', page)
-        assert shown == [row["doi"] for row in rows[:250]]
-        assert page.count("<tr>") == 251
+        assert shown == [row["doi"] for row in rows[:300]]
+        assert page.count("<tr>") == 301
     table = csv.DictReader(io.StringIO((await ds.client.get("/evidence/map_cell.csv")).text))
     assert [row["doi"] for row in table] == [row["doi"] for row in rows]
 
@@ -75,7 +75,7 @@ async def test_pages_have_the_columns_and_rows_of_the_files(site: tuple[Datasett
             assert re.findall(r'<th class="col-([^" ]+)', page) == [
                 to_css_class(column) for column in answer["columns"]
             ], name
-            assert page.count("<tr>") == min(len(answer["rows"]), 250) + 1, name
+            assert page.count("<tr>") == min(len(answer["rows"]), 300) + 1, name
 
 
 async def test_parameters_are_heard_and_a_change_shows(site: tuple[Datasette, Path]) -> None:
