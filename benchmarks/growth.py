@@ -21,7 +21,6 @@ import argparse
 import csv
 import json
 import math
-import os
 import random
 import resource
 import shutil
@@ -106,9 +105,12 @@ def one(folder: Path, step: str, size: int) -> dict[str, float]:
 
 def cost(work: Callable[[], object], of: int = resource.RUSAGE_SELF) -> dict[str, float]:
     """Processor seconds of a call, with its child processes, and the peak memory so far: of this process, or of its child."""
-    began = processor()
+    began = store_records.Seconds.now()
     work()
-    return {"seconds": processor() - began, "megabytes": resource.getrusage(of).ru_maxrss / 1024}
+    return {
+        "seconds": (store_records.Seconds.now() - began).processor,
+        "megabytes": resource.getrusage(of).ru_maxrss / 1024,
+    }
 
 
 def command(*line: str) -> dict[str, float]:
@@ -116,11 +118,6 @@ def command(*line: str) -> dict[str, float]:
     words = [sys.executable, "-m", "evidence", *line]
     quiet = subprocess.DEVNULL
     return cost(lambda: subprocess.run(words, check=True, stdout=quiet, stderr=quiet), resource.RUSAGE_CHILDREN)
-
-
-def processor() -> float:
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def database(folder: Path, size: int, step: str) -> Path:

@@ -6,7 +6,6 @@ other provider has it. So it is of nearly all new works. May not write to a data
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
@@ -16,7 +15,7 @@ from evidence.database.values_for_writer import JudgedRecord
 from evidence.database.writer import Store
 from evidence.errors import RecordError
 from evidence.harvest.judge_records import Made, RecordToJudge, judged_record
-from evidence.harvest.reader_processes import FROM_RECORDS, Reader, Readers, readers
+from evidence.harvest.reader_processes import FROM_RECORDS, Reader, Readers, ahead, readers
 from evidence.rules.taxonomy import Taxonomy
 
 
@@ -53,18 +52,21 @@ def parts_judged_ahead(
 ) -> Iterator[tuple[list[Message], JudgedAhead]]:
     """The same parts. From the one after `FROM_RECORDS` records on, the judging of each has begun when the one before it is
     given; the first parts are left to this process."""
-    with ExitStack() as stack:
-        opened: Readers | None = None
-        count = 0
-        ready: deque[tuple[list[Message], JudgedAhead]] = deque()
-        for part in parts:
-            if opened is None and count >= FROM_RECORDS:
-                opened = stack.enter_context(readers(taxonomy, None, FROM_RECORDS))
-            ready.append((part, _begin(part, store, opened) if opened and opened.others else NOTHING_AHEAD))
-            count += len(part)
-            if len(ready) > 1:
-                yield ready.popleft()
-        yield from ready
+    with ExitStack() as stack:  # the processes are needed until the last part has been used
+        yield from ahead(_begun(parts, store, taxonomy, stack))
+
+
+def _begun(
+    parts: Iterable[list[Message]], store: Store, taxonomy: Taxonomy, stack: ExitStack
+) -> Iterator[tuple[list[Message], JudgedAhead]]:
+    """The parts, each with the judging that has begun. The processes stay open as long as `stack`."""
+    opened: Readers | None = None
+    count = 0
+    for part in parts:
+        if opened is None and count >= FROM_RECORDS:
+            opened = stack.enter_context(readers(taxonomy, None, FROM_RECORDS))
+        yield part, _begin(part, store, opened) if opened and opened.others else NOTHING_AHEAD
+        count += len(part)
 
 
 def _begin(part: Sequence[Message], store: Store, opened: Readers) -> JudgedAhead:

@@ -16,7 +16,8 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -41,6 +42,7 @@ GC_EVERY = 250_000
 
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 JudgedText = tuple[Doi, str | None, str | None]
 JudgedWork = tuple[Work, str, str]
 """A work, its verdict and why it has it."""
@@ -139,6 +141,16 @@ class Readers:
 
 def _result(answers: Future[list[Answer]]) -> list[Answer]:
     return answers.result()
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, of which the next is always made before one is given: other processes work on it meanwhile."""
+    made: deque[Item] = deque()
+    for item in items:
+        made.append(item)
+        if len(made) > 1:
+            yield made.popleft()
+    yield from made
 
 
 @contextmanager

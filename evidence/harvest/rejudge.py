@@ -7,10 +7,9 @@ in the database, the taxonomy and the ledger.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from evidence import __version__
 from evidence.current_decisions import decision_id, merged, subject
@@ -23,7 +22,7 @@ from evidence.errors import RecordError
 from evidence.harvest.deduplicate import find_duplicates
 from evidence.harvest.judge_records import Made, RecordToJudge, basis, judge_record, judged_record
 from evidence.harvest.progress import Progress
-from evidence.harvest.reader_processes import Reader, Readers, readers
+from evidence.harvest.reader_processes import Reader, Readers, ahead, readers
 from evidence.providers.answers import Described, Registration
 from evidence.providers.combine import describe
 from evidence.rules.judge import PartialJudgement
@@ -36,8 +35,6 @@ JUDGE_PART = 500
 NOTICE_ROUNDS = 2
 """How often works are judged again of which a record read after them shows that they are notices, or are not."""
 TOUCHED_PART = 5_000
-
-Item = TypeVar("Item")
 
 
 def rejudge_and_deduplicate(
@@ -141,7 +138,7 @@ def _rejudge_fully(
     count = done = 0
     parts = [dois[start : start + JUDGE_PART] for start in range(0, len(dois), JUDGE_PART)]
     with readers(taxonomy, None, len(dois)) as opened:
-        for part, to_judge, answers in _ahead(_begun(store, decisions, parts, opened)):
+        for part, to_judge, answers in ahead(_begun(store, decisions, parts, opened)):
             progress.step("judging", done, len(dois))
             records, unread = [], []
             for asked, made in zip(to_judge, answers(), strict=True):
@@ -202,7 +199,7 @@ def _rejudge_touched(
         compared = sorted({*opened.here.changed, *taxonomy.tags, *verdicts})
         parts = [dois[start : start + TOUCHED_PART] for start in range(0, len(dois), TOUCHED_PART)]
         progress.step("judging", 0, len(dois))
-        for part, rows, judgements in _ahead(_asked(store, compared, parts, opened)):
+        for part, rows, judgements in ahead(_asked(store, compared, parts, opened)):
             progress.step("judging", done, len(dois))
             changed, left = [], []
             for row, again in zip(rows, judgements(), strict=True):
@@ -229,19 +226,9 @@ def _asked(
     """For each part those of its works that the edit touches, and what is made of them. Of the part after it the texts are
     asked about already."""
     texts = ((part, opened.ask(Reader.touched, list(read_queries.texts_of(store.conn, part)))) for part in parts)
-    for part, touched in _ahead(texts):
+    for part, touched in ahead(texts):
         rows = list(read_queries.judged_works(store.conn, touched(), compared))
         yield part, rows, opened.ask(Reader.judged, [(as_read(row), row["screened"], row["why"]) for row in rows])
-
-
-def _ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, of which the next is always made before one is given: other processes work on it meanwhile."""
-    made: deque[Item] = deque()
-    for item in items:
-        made.append(item)
-        if len(made) > 1:
-            yield made.popleft()
-    yield from made
 
 
 def as_read(row: Mapping[str, Any]) -> Work:
