@@ -345,7 +345,7 @@ def sync(
 
         watching.check(checked.watches, book, settings.sources)
     outcome = _run_sync(settings, checked, book, offline, files, everything, full, enrich, retraction_watch)
-    _add_touches(settings, outcome.changes)
+    _add_touches(settings, outcome.changes.named)
     watched: list[str] = []
     if checked.watches:
         from evidence.publish import news
@@ -389,7 +389,7 @@ def demo(
     path = settings.sources if settings.sources.exists() else starter_files.sources_of(_topic(settings))
     book = _taxonomy(settings)
     outcome = _run_sync(settings, sources.load(path), book, True)
-    _add_touches(settings, outcome.changes, path)
+    _add_touches(settings, outcome.changes.named, path)
     click.echo(sync_summary.sync_summary(outcome))
     if book.topic.decisions_path.exists() and not without_decisions:
         click.echo(_add_bundled_decisions(settings, book))
@@ -438,7 +438,6 @@ def judge(settings: Settings, report: Path | None) -> None:
 
     Only the works that the changes affect are judged. No request is sent.
     """
-    from evidence.database import changes_since_last_run
     from evidence.export import changes_report, tag_changes
     from evidence.harvest.locked_run import rejudge_database, rejudge_with_tags
 
@@ -456,11 +455,11 @@ def judge(settings: Settings, report: Path | None) -> None:
         if count
         else "Nothing to judge: neither rules nor decisions have changed."
     )
-    _add_touches(settings, changes)
-    for line in changes_report.notable_changes(changes):
+    _add_touches(settings, changes.named)
+    for line in changes_report.notable_changes(changes.named):
         click.echo(line)
-    if count or changes:
-        click.echo(f"Changes: {changes_report.change_counts(changes_since_last_run.counts_by_kind(changes))}.")
+    if count or changes.counts:
+        click.echo(f"Changes: {changes_report.change_counts(changes.counts)}.")
     if by_value is not None:
         click.echo(by_value)
 
@@ -511,7 +510,7 @@ def enrich(
         chosen = ChosenProviders(only or named, _mailto(checked), os.environ, watched)
     with _bar(settings) as bar:
         outcome = run_enrich(settings.db, settings.decisions, _taxonomy(settings), _now, bar, chosen, again=again)
-    _add_touches(settings, outcome.changes)
+    _add_touches(settings, outcome.changes.named)
     click.echo(
         json.dumps(outcome.counts() | {"outcome": outcome.outcome}) if as_json else sync_summary.enrich_summary(outcome)
     )
@@ -639,7 +638,7 @@ def backfill(
         outcome, counts = run_backfill(
             settings.db, settings.decisions, checked, book, _now, bar, paths, workers=workers, cluster=cluster, day=day
         )
-    _add_touches(settings, outcome.changes)
+    _add_touches(settings, outcome.changes.named)
     click.echo(
         json.dumps(backfill_summary.as_counts(outcome, counts), ensure_ascii=False)
         if as_json

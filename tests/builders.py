@@ -10,6 +10,7 @@ from typing import Any
 from evidence import doi as spelling
 from evidence.crossref.normalise import cited_by, indexed_at
 from evidence.data_model import Decision, Doi, LookupResult, Message, Page, Query, RecordStatus, Window
+from evidence.database.changes_since_last_run import ONLY_COUNTED, RunChanges, counts_by_kind
 from evidence.export import change_note, paste
 
 SMALL_YAML = """
@@ -184,3 +185,9 @@ def within(message: Message, window: Window | None) -> bool:
         and (window.created_until is None or day <= window.created_until)
         and (window.indexed_from is None or window.indexed_from <= indexed)
     )
+
+
+def summarised(rows: list[dict[str, Any]]) -> RunChanges:
+    """The changes of a run (rows of `read_queries.changes`) as its summary has them."""
+    named = [row for row in rows if row["what"] not in ONLY_COUNTED]
+    return RunChanges(counts_by_kind(rows), named)

@@ -28,6 +28,7 @@ from evidence import strict_yaml
 from evidence.cli import cli
 from evidence.data_model import SAME_WORK, Doi, Message
 from evidence.database import changes_since_last_run, read_net_change, read_queries
+from evidence.database.changes_since_last_run import RunChanges
 from evidence.database.connection import reading
 from evidence.database.prisma_flow import read_flow, read_update
 from evidence.database.read_decisions import read_ledger
@@ -242,7 +243,7 @@ class Copy:
             self.open_site = await site_of(self.db)
         return self.open_site
 
-    def judge(self) -> tuple[int, list[Row]]:
+    def judge(self) -> tuple[int, RunChanges]:
         return rejudge_database(self.db, self.ledger, self.book, self.clock)
 
     def decide(self, doi: str, verdict: str | None = None, **more: Any) -> bool:

@@ -14,8 +14,8 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
 
 from evidence.data_model import Work
 
@@ -51,6 +51,9 @@ KINDS: tuple[ChangeKind, ...] = (
 
 ON_REQUEST = "tags"
 """The kind that is shown only on request: an edited rule that changes the tags of a hundred works is not a hundred updates."""
+
+ONLY_COUNTED: tuple[ChangeKind, ...] = ("content", "new", "abstract", "tags")
+"""Kinds of which the summary of a run only says how many there are: a first run has as many as works."""
 
 OF_STANDING: tuple[ChangeKind, ...] = ("notice", "notice-ended")
 """Changes of a work's standing: they are announced with what the work touches."""
@@ -97,6 +100,15 @@ class WorkState:
         if notices == self.notices and conflict == self.conflict:  # nearly every work
             return self
         return replace(self, notices=notices, conflict=conflict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunChanges:
+    """The changes that a run announced, as its summary needs them: how many there are of each kind, the most serious first, and
+    the rows (see `read_queries.changes`) of the kinds that it does not only count."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    named: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +166,12 @@ def find_changes(
 
 def counts_by_kind(found: Iterable[Change | Mapping[str, str]]) -> dict[str, int]:
     """How many changes there are of each kind, the most serious first; kinds without one are left out."""
-    counts = Counter(change.what if isinstance(change, Change) else change["what"] for change in found)
-    return {kind: counts[kind] for kind in KINDS if counts[kind]}
+    return in_order(Counter(change.what if isinstance(change, Change) else change["what"] for change in found))
+
+
+def in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    """The counts of kinds, the most serious first."""
+    return {kind: counts[kind] for kind in KINDS if counts.get(kind)}
 
 
 def notice_text(notice: WorkNotice, doi: str) -> str:

@@ -994,10 +994,11 @@ def changes(
     until: int | None = None,
     tags: bool = False,
     after: int | None = None,
+    left_out: Sequence[changes_since_last_run.ChangeKind] = (),
 ) -> list[Row]:
     """Announced changes of works, the most serious first (see `changes_since_last_run`): since a day (ISO), of one run, of the
     runs after `after`, or (none of these) of the last sync that ended and of all runs after it. `until` is the last run that
-    counts. Changes of tags only with `tags`.
+    counts. Changes of tags only with `tags`; those of the kinds `left_out` never.
 
     A row has `change` (its number), run, `announced` (a day), doi (the one its work is kept under now), what, before, after,
     `verdict` (of the work after the change), and title and year as they are today.
@@ -1011,14 +1012,24 @@ def changes(
         from changes c join runs r on r.run = c.run left join aliases a on a.alias = c.doi and a.last_run is null
             left join works w on w.doi = coalesce(a.doi, c.doi)
         where {which}
-            and (:tags or c.what <> :aside) and (:until is null or c.run <= :until)
+            and c.what not in (select value from json_each(:left_out)) and (:until is null or c.run <= :until)
         order by (select key from json_each(:kinds) where value = c.what), c.verdict is not 'include', c.verdict is not 'unsure',
             w.year desc, c.doi, c.change
     """  # noqa: S608 - our own conditions
     last = None if run is not None or since or after is not None else last_finished_sync(conn, until)
-    values = {"run": run, "since": since, "last": last or 0, "tags": tags, "aside": changes_since_last_run.ON_REQUEST}
+    values = {"run": run, "since": since, "last": last or 0}
+    values["left_out"] = json.dumps([*left_out, *([] if tags else [changes_since_last_run.ON_REQUEST])])
     values |= {"until": until, "after": after}
     return list(dict_rows(conn, sql, values | {"kinds": json.dumps(changes_since_last_run.KINDS)}))
+
+
+def run_changes(conn: sqlite3.Connection, run: int, *, tags: bool = False) -> changes_since_last_run.RunChanges:
+    """The changes that a run announced, as its summary needs them; changes of tags only with `tags`."""
+    counts = dict(conn.execute("select what, count(*) from changes where run = ? group by what", (run,)).fetchall())
+    if not tags:
+        counts.pop(changes_since_last_run.ON_REQUEST, None)
+    named = changes(conn, run=run, tags=tags, left_out=changes_since_last_run.ONLY_COUNTED)
+    return changes_since_last_run.RunChanges(changes_since_last_run.in_order(counts), named)
 
 
 def last_finished_sync(conn: sqlite3.Connection, until: int | None = None) -> int | None:

@@ -178,13 +178,15 @@ class Written:
 
     def __iadd__(self, other: Written) -> Written:
         """Add up the pages of a run."""
-        self.new += other.new
+        if other.moved:
+            self.moved += other.moved
+            known = {doi for _, doi in other.moved}  # before, under another DOI
+            self.new = [doi for doi in self.new if doi not in known]
+        earlier = {doi for _, doi in self.moved}
+        self.new += (doi for doi in other.new if doi not in earlier)
         self.changed += other.changed
         self.sightings += other.sightings
         self.rejects += other.rejects
-        self.moved += other.moved
-        moved = {doi for _, doi in self.moved}  # known before, under another DOI
-        self.new = [doi for doi in self.new if doi not in moved]
         self.gone += other.gone
         self.back += other.back
         return self

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from evidence.data_model import Doi
@@ -16,7 +19,10 @@ from evidence.database import changes_since_last_run
 from evidence.database.sql_helpers import chunks, rows_for
 
 _DIFFERS = """
-    select u.doi from unannounced u left join works w on w.doi = u.doi left join announced a on a.doi = u.doi
+    select coalesce(head.same_as, l.doi, u.doi), u.doi
+    from unannounced u left join works w on w.doi = u.doi left join announced a on a.doi = u.doi
+        left join aliases l on l.alias = u.doi and l.last_run is null
+        left join works head on head.doi = coalesce(l.doi, u.doi)
     where w.doi is null or a.doi is null
         or (coalesce(w.content, a.content), w.verdict, w.same_as, w.gone, iif(w.verdict <> 'duplicate', w.conflict, null),
             w.abstract_source) is not (a.content, a.verdict, a.same_as, a.gone, a.conflict, a.abstract_source)
@@ -25,9 +31,14 @@ _DIFFERS = """
         or a.notices <> iif(w.verdict in ('include', 'unsure'), (
             select json_group_array(json_array(kind, notice_doi, stands_on, relation)) from (
                 select * from notices n where n.doi = u.doi and n.undone = 0 order by kind, notice_doi)), '[]')
+    order by 1, 2
 """
 """Of the works that were written, those that differ from what was announced: most that are judged again do not. One too many
-costs only time, because `changes_since_last_run` compares them once more."""
+costs only time, because `changes_since_last_run` compares them once more. Before each DOI stands the one under which all records
+and aliases of its work are kept."""
+
+PART = 2_000
+"""About how many works are compared at once: a first run has hundreds of thousands."""
 
 _ANNOUNCE = """
     insert into announced (doi, verdict, content, same_as, notices, gone, conflict, tags, abstract_source)
@@ -56,11 +67,33 @@ def announce_contents(conn: sqlite3.Connection) -> None:
     )
 
 
-def announce(conn: sqlite3.Connection, run: int, apart: set[str]) -> list[changes_since_last_run.Change]:
-    """Write what changed since the last announcement as changes of this run, but for the works `apart`; returns the changes."""
-    if not unannounced(conn) - apart:
-        return []
-    dois = sorted({doi for (doi,) in conn.execute(_DIFFERS)} - apart)
+def announce(conn: sqlite3.Connection, run: int, apart: Collection[str]) -> dict[str, int]:
+    """Write what changed since the last announcement as changes of this run, but for the works `apart`; returns how many
+    changes there are of each kind."""
+    counts: Counter[str] = Counter()
+    for dois in _parts(conn, frozenset(apart)):
+        counts.update(change.what for change in _announce(conn, run, dois))
+    conn.execute(
+        "delete from unannounced where doi not in (select value from json_each(?))", (json.dumps(sorted(apart)),)
+    )
+    return changes_since_last_run.in_order(counts)
+
+
+def _parts(conn: sqlite3.Connection, apart: Collection[str]) -> Iterator[list[str]]:
+    """The DOIs of works that differ, in parts. All of one work are in one part, because what is announced of one record depends
+    on what was announced of the others."""
+    part: list[str] = []
+    rows = (row for row in conn.execute(_DIFFERS) if row[1] not in apart)
+    for _, work in groupby(rows, itemgetter(0)):
+        if len(part) >= PART:
+            yield part
+            part = []
+        part += (doi for _, doi in work)
+    if part:
+        yield part
+
+
+def _announce(conn: sqlite3.Connection, run: int, dois: Sequence[str]) -> list[changes_since_last_run.Change]:
     now = _current_states(conn, dois)
     targets = rows_for(conn, "select alias, doi from {j} join aliases on alias = j.value where last_run is null", dois)
     leading = rows_for(
@@ -86,9 +119,6 @@ def announce(conn: sqlite3.Connection, run: int, apart: set[str]) -> list[change
     )
     conn.executemany("delete from announced where doi = ?", [(d,) for d in dois if now[d] is None])
     conn.executemany(_ANNOUNCE, [_announced_row(doi, state.shown) for doi, state in now.items() if state is not None])
-    conn.execute(
-        "delete from unannounced where doi not in (select value from json_each(?))", (json.dumps(sorted(apart)),)
-    )
     return found
 
 

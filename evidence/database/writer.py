@@ -22,7 +22,6 @@ from sqlite_utils import Database
 
 from evidence.data_model import Decision, Doi
 from evidence.database import (
-    changes_since_last_run,
     connection,
     read_decisions,
     rewound,
@@ -214,16 +213,17 @@ class Store:
 
     def finish_run(
         self, run: int, outcome: str, counts: dict[str, Any], now: str, *, apart: Collection[str] = ()
-    ) -> list[changes_since_last_run.Change]:
+    ) -> dict[str, int]:
         """Close a run with its outcome and counts, and write the log back, so that the one file has everything.
 
         A run that ended (`complete` or `partial`) announces in the same transaction all that has changed since the last
-        announcement, but for the works `apart`, and returns it; the counts say how many changes of each kind (`changes`). When
-        it returns, the run is on the disk: what was announced, and perhaps mailed, is not announced anew after a power cut.
+        announcement, but for the works `apart`, and returns how many changes there are of each kind, which the counts say too
+        (`changes`). When it returns, the run is on the disk: what was announced, and perhaps mailed, is not announced anew after
+        a power cut.
         """
         with connection.on_the_disk(self.conn), self.transaction():
-            found = write_changes.announce(self.conn, run, set(apart)) if outcome in ("complete", "partial") else []
-            counts = counts | {"changes": changes_since_last_run.counts_by_kind(found)}
+            found = write_changes.announce(self.conn, run, apart) if outcome in ("complete", "partial") else {}
+            counts = counts | {"changes": found}
             self.conn.execute(
                 "update runs set finished = :now, outcome = :outcome, counts = :counts where run = :run",
                 {"now": now, "outcome": outcome, "counts": json.dumps(counts, ensure_ascii=False), "run": run},

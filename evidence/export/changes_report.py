@@ -71,7 +71,7 @@ def notable_changes(rows: Sequence[dict[str, Any]]) -> list[str]:
         elif what == "duplicate":
             names = [f"{work_name(row['doi'], row['title'])} (of {row['after']})" for row in found]
             lines.append(f"{count_noun(len(found), 'new duplicate')}: {first_few(names)}.")
-        elif what not in ("content", "new", "abstract", "tags"):
+        elif what not in changes_since_last_run.ONLY_COUNTED:
             lines += [line for row in found for line in _lines(row)]
     return lines
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from evidence.database import changes_since_last_run
 from evidence.export.changes_report import change_counts
 from evidence.export.wording import count_noun
 from evidence.harvest.import_files import ImportCounts
@@ -31,8 +30,8 @@ def import_summary(label: str, outcome: Outcome, counts: ImportCounts) -> str:
         lines += [f"{sentence}: {text}" for text in said[:MOST_LINES]]
         if more := said[MOST_LINES:]:
             lines.append(f"{sentence}: {len(more):,} more.")
-    if outcome.changes:
-        lines.append(f"Changes: {change_counts(changes_since_last_run.counts_by_kind(outcome.changes))}.")
+    if outcome.changes.counts:
+        lines.append(f"Changes: {change_counts(outcome.changes.counts)}.")
     return "\n".join(lines)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from evidence.data_model import PROVIDER_LABELS
-from evidence.database import changes_since_last_run
 from evidence.export.changes_report import change_counts, notable_changes
 from evidence.export.wording import MOST_NAMED, count_noun, first_few, work_name
 
@@ -35,15 +34,15 @@ CITATION_STATUSES = {
 def sync_summary(outcome: Outcome, watched: Sequence[str] = ()) -> str:
     """What a run did: notable changes first, then citations, records, verdicts, warnings and the sources that stopped. `watched`
     are lines on the watches that have news."""
-    lines = notable_changes(outcome.changes)
+    lines = notable_changes(outcome.changes.named)
     parts = [citation_counts(outcome.citations)] if outcome.citations else []
     if outcome.read is not None:
         parts.append(f"{count_noun(outcome.read, 'record')} read")
     parts.append(f"{count_noun(len(outcome.matched), 'record')} matched the searches")
     lines.append("; ".join(parts) + ".")
     lines += [f"Compared anew, {source}: {text.rstrip('.')}." for source, text in outcome.compared_anew]
-    if outcome.changes:
-        lines.append(f"Changes: {change_counts(changes_since_last_run.counts_by_kind(outcome.changes))}.")
+    if outcome.changes.counts:
+        lines.append(f"Changes: {change_counts(outcome.changes.counts)}.")
     elif outcome.outcome == "complete":
         lines.append(f"Nothing new: {_what_was_written(outcome)}.")
     lines += watched
@@ -73,12 +72,12 @@ def sync_summary(outcome: Outcome, watched: Sequence[str] = ()) -> str:
 
 def enrich_summary(outcome: Outcome) -> str:
     """What asking other providers did: notable changes first, then what each provider answered, then the works."""
-    lines = notable_changes(outcome.changes)
+    lines = notable_changes(outcome.changes.named)
     lines += _providers(outcome) or ["Nothing new: every work was asked about lately, or the files hold none of them."]
     if outcome.rejudged:
         lines.append(f"{count_noun(outcome.rejudged, 'work')} judged again with what they answered.")
-    if outcome.changes:
-        lines.append(f"Changes: {change_counts(changes_since_last_run.counts_by_kind(outcome.changes))}.")
+    if outcome.changes.counts:
+        lines.append(f"Changes: {change_counts(outcome.changes.counts)}.")
     lines.append(_verdict_counts(outcome))
     return "\n".join(lines)
 

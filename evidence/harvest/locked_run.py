@@ -17,6 +17,7 @@ from evidence.crossref import client
 from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles, Unreadable
 from evidence.data_model import SAME_WORK, Citation, Clock, Doi, Message, Query, RecordSource, iso_time
 from evidence.database import read_queries, writer
+from evidence.database.changes_since_last_run import RunChanges
 from evidence.database.connection import open_evidence
 from evidence.database.run_lock import locked
 from evidence.database.sql_helpers import Row
@@ -121,7 +122,7 @@ def run_enrich(
             outcome.outcome = "partial" if outcome.provider_problems else "complete"
         finally:
             if opened.finish_run(outcome.run, outcome.outcome, outcome.counts(), iso_time(now())):
-                outcome.changes = read_queries.changes(opened.conn, run=outcome.run)
+                outcome.changes = read_queries.run_changes(opened.conn, outcome.run)
         return outcome
 
 
@@ -176,15 +177,15 @@ def run_import(
             outcome.outcome = "partial" if outcome.troubles else "complete"
         finally:
             if opened.finish_run(outcome.run, outcome.outcome, outcome.counts(), iso_time(now())):
-                outcome.changes = read_queries.changes(opened.conn, run=outcome.run)
+                outcome.changes = read_queries.run_changes(opened.conn, outcome.run)
         return outcome, counts
 
 
 def rejudge_database(
     db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, progress: Progress | None = None
-) -> tuple[int, list[Row]]:
-    """Judge the works again whose rules or decisions changed; returns how many, and the changes this made (rows of
-    `read_queries.changes`, with tags). A run is opened only if there are any, or if a killed run left changes to announce."""
+) -> tuple[int, RunChanges]:
+    """Judge the works again whose rules or decisions changed; returns how many, and the changes this made, with
+    those of tags. A run is opened only if there are any, or if a killed run left changes to announce."""
     open_evidence(db, older=True).close()
     with locked(db), writer.open_store(db, ledger) as opened:
         return _judge_stale(opened, taxonomy, now, progress or NoProgress())
@@ -192,7 +193,7 @@ def rejudge_database(
 
 def rejudge_with_tags(
     db: Path, ledger: Path, taxonomy: Taxonomy, now: Clock, progress: Progress | None = None
-) -> tuple[int, list[Row], list[Row], list[Row], dict[tuple[str, str, str], str]]:
+) -> tuple[int, RunChanges, list[Row], list[Row], dict[tuple[str, str, str], str]]:
     """As `rejudge_database`, and all tags before and after it (rows of `read_queries.all_tags`), and for each tag that has gone
     (DOI, facet, value) why. The tags of an older database count as stated before."""
     open_evidence(db, older=True).close()
@@ -232,20 +233,20 @@ def count_matches(
             sleep(COUNT_PAUSE)
 
 
-def _judge_stale(opened: writer.Store, taxonomy: Taxonomy, now: Clock, progress: Progress) -> tuple[int, list[Row]]:
+def _judge_stale(opened: writer.Store, taxonomy: Taxonomy, now: Clock, progress: Progress) -> tuple[int, RunChanges]:
     opened.set_topic(taxonomy.topic)
     decisions = rejudge.decisions_by_work(opened)
     opened.show_decisions()
     unannounced = bool(opened.unannounced())
     if not rejudge.stale_works(opened, taxonomy, decisions) and not pairs_need_update(opened) and not unannounced:
-        return 0, []
+        return 0, RunChanges()
     reduce_garbage_collection()
     opened.set_facets(rejudge.facet_rows(taxonomy))
     run_id = opened.start_run("judge", __version__, iso_time(now()))
     count = sum(rejudge.rejudge_and_deduplicate(opened, taxonomy, run_id, progress, moved=unannounced))
     opened.set_facets(rejudge.facet_rows(taxonomy))  # drops a value that no tag has any more
     found = opened.finish_run(run_id, "complete", {"rejudged": count}, iso_time(now()))
-    return count, read_queries.changes(opened.conn, run=run_id, tags=True) if found else []
+    return count, read_queries.run_changes(opened.conn, run_id, tags=True) if found else RunChanges()
 
 
 @contextmanager

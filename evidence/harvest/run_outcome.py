@@ -9,8 +9,7 @@ from datetime import date, datetime
 from typing import Any
 
 from evidence.data_model import Clock, Decision, Doi, ProviderName, RecordSource
-from evidence.database import changes_since_last_run
-from evidence.database.sql_helpers import Row
+from evidence.database.changes_since_last_run import RunChanges
 from evidence.database.values_for_writer import BOOKMARK_OVERLAP, Written
 from evidence.database.writer import Store
 from evidence.harvest import standing_searches
@@ -23,7 +22,7 @@ class Outcome:
     """What a run did, for the summary and the exit code.
 
     `outcome` is `complete`, `partial` (a source failed) or `crashed`. `gone` counts sightings that ended, and `unfound` are
-    their works (doi, title). `changes` are the changes that the run announced (rows of `read_queries.changes`, without tags).
+    their works (doi, title). `changes` are those that the run announced, without changes of tags.
     `troubles` and `warnings` are (source id, sentence); `read` is the number of records read from files, None over HTTP.
     `compared_anew` are the citations that were accepted before and have another result now, as (source id, sentence).
     `backfill` is what was read of Crossref's public data file: files, records, records that match, and the day of the newest
@@ -42,7 +41,7 @@ class Outcome:
     unfound: tuple[tuple[Doi, str | None], ...] = ()
     refreshed: int = 0
     read: int | None = None
-    changes: list[Row] = field(default_factory=list)
+    changes: RunChanges = field(default_factory=RunChanges)
     troubles: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     verdicts: dict[str, int] = field(default_factory=dict)
@@ -60,7 +59,7 @@ class Outcome:
         counts = {
             "citations": dict(sorted(self.citations.items())),
             "matched": len(self.matched),
-            "changes": changes_since_last_run.counts_by_kind(self.changes),
+            "changes": self.changes.counts,
             "sightings": self.written.sightings,
             "rejects": self.written.rejects,
             "rejudged": self.rejudged,

@@ -101,7 +101,7 @@ def sync(
     finally:
         outcome.requests, outcome.bytes = records.requests, records.bytes + outcome.bytes
         if store.finish_run(number, outcome.outcome, outcome.counts(), iso_time(now())):
-            outcome.changes = read_queries.changes(store.conn, run=number)
+            outcome.changes = read_queries.run_changes(store.conn, number)
     return outcome
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from evidence import strict_yaml
 from evidence.data_model import Author, Doi, Work
-from evidence.database import changes_since_last_run, read_queries
+from evidence.database import changes_since_last_run, read_queries, write_changes
 from evidence.database.changes_since_last_run import Change, WorkNotice, WorkState
 from evidence.database.connection import reading
 from evidence.database.select_works import Selection, selected_works
@@ -46,6 +46,7 @@ from tests.builders import (
     changes_text,
     message,
     person,
+    summarised,
 )
 from tests.edited_topic import add, edited, only_psychotherapy
 
@@ -72,7 +73,16 @@ class Review:
             return sync(CONFIG, store, crossref or FakeRecordSource(messages or WORKS), self.book, now=self.clock)
 
     def judge(self) -> list[Row]:
-        return rejudge_database(self.db, self.ledger, self.book, self.clock)[1]
+        changes = rejudge_database(self.db, self.ledger, self.book, self.clock)[1]
+        return self.told(changes, tags=True) if changes.counts else []
+
+    def told(self, changes: changes_since_last_run.RunChanges, *, tags: bool = False) -> list[Row]:
+        """What the last run announced, which is what its summary counts and names."""
+        with reading(self.db) as conn:
+            ((last,),) = conn.execute("select max(run) from runs").fetchall()
+            rows = read_queries.changes(conn, run=last, tags=tags)
+        assert changes == summarised(rows)
+        return rows
 
     def decide(self, doi: str, verdict: str) -> None:
         add_decisions(self.db, self.ledger, self.book, self.clock, Doi(doi), verdict, (), (), "why", "A")  # type: ignore[arg-type]
@@ -149,7 +159,7 @@ async def test_the_next_sync_announces_what_a_killed_sync_did(review: Review) ->
         assert conn.execute("select outcome from runs order by run desc limit 1").fetchone() == ("crashed",)
         assert conn.execute("select count(*) from works where doi like '10.5555/work.%'").fetchone() == (9,)
     outcome = review.sync(*world)
-    assert changes_since_last_run.counts_by_kind(outcome.changes) == {
+    assert outcome.changes.counts == {
         "notice": 1,
         "reopened": 1,
         "content": 1,
@@ -159,12 +169,12 @@ async def test_the_next_sync_announces_what_a_killed_sync_did(review: Review) ->
     assert said.startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
     assert f"1 decision to look at again (`evidence decisions conflicts`): {MARKOWITZ['DOI']}." in said
     assert "Changes: 1 notice, 1 decision to look at again, 1 changed record, 9 new works." in said
-    assert review.changes() == outcome.changes
-    await review.same_everywhere(outcome.changes)
+    assert review.changes() == review.told(outcome.changes)
+    await review.same_everywhere(review.changes())
     assert "9 new works</a>" in await review.page("/")
     assert "3 changes to known works</a>" in await review.page("/")
     again = review.sync(*world)
-    assert (again.changes, review.changes()) == ([], [])
+    assert (again.changes.counts, review.changes()) == ({}, [])
     assert "Nothing new: no record, verdict or tag has changed." in sync_summary.sync_summary(again)
 
 
@@ -188,14 +198,14 @@ def test_after_a_month_of_failures_everything_is_announced_once(review: Review) 
     review.sync()
     world = [LIPSITZ, FONAGY, MARKOWITZ, RETRACTED, *MORE]
     partial = review.sync(crossref=FailingSource(world))
-    assert (partial.outcome, changes_since_last_run.counts_by_kind(partial.changes)) == (
+    assert (partial.outcome, partial.changes.counts) == (
         "partial",
         {"notice": 1, "new": 9},
     )
-    assert review.sync(crossref=FailingSource(world)).changes == []
+    assert review.sync(crossref=FailingSource(world)).changes.counts == {}
     gone = review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE)
-    assert announced(gone.changes) == {("gone", MARKOWITZ["DOI"], None, "2026-11-24")}
-    assert review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE).changes == []
+    assert announced(review.told(gone.changes)) == {("gone", MARKOWITZ["DOI"], None, "2026-11-24")}
+    assert review.sync(LIPSITZ, FONAGY, RETRACTED, *MORE).changes.counts == {}
 
 
 # ---------------------------------------------------------------------- each kind, the same everywhere
@@ -214,7 +224,7 @@ async def test_judge_announces_verdicts_and_reopened_decisions(review: Review, t
     await review.same_everywhere([row for row in changes if row["what"] != "tags"])
     assert {row["run"] for row in changes} < {row["run"] for row in review.changes()}, "since the last sync: both runs"
     assert review.judge() == []
-    assert review.sync(*WORKS, *two).changes == []
+    assert review.sync(*WORKS, *two).changes.counts == {}
 
 
 @pytest.mark.slow
@@ -236,9 +246,9 @@ async def test_a_completed_given_name_is_one_change_everywhere(review: Review) -
     review.sync()
     named = STANGIER | {"indexed": LATER, "author": [person("Stangier", "Ulrich"), person("Schramm", "E.")]}
     outcome = review.sync(LIPSITZ, FONAGY, MARKOWITZ, named)
-    assert announced(outcome.changes) == {("content", STANGIER["DOI"], None, None)}
+    assert announced(review.told(outcome.changes)) == {("content", STANGIER["DOI"], None, None)}
     assert "Changes: 1 changed record." in sync_summary.sync_summary(outcome)
-    await review.same_everywhere(outcome.changes)
+    await review.same_everywhere(review.told(outcome.changes))
     assert "1 change to known works</a>" in await review.page("/")
     with reading(review.db) as conn:
         exported = [w["doi"] for w in selected_works(conn, Selection(since="2026-11-24"))]
@@ -251,11 +261,11 @@ async def test_a_record_that_becomes_a_duplicate_names_the_one_that_represents_i
     other = TWIN | {"title": ["Interpersonal psychotherapy of another kind altogether"], "author": []}
     review.sync(*WORKS, other)
     outcome = review.sync(*WORKS, TWIN | {"indexed": {"date-time": "2026-11-25T09:00:00Z"}})
-    (joined,) = (row for row in outcome.changes if row["what"] == "duplicate")
+    (joined,) = (row for row in outcome.changes.named if row["what"] == "duplicate")
     assert {joined["doi"], joined["after"]} == {TWIN["DOI"], STANGIER["DOI"]}
     assert joined["before"] == "include"
     assert f"(of {joined['after']})" in sync_summary.sync_summary(outcome)
-    await review.same_everywhere(outcome.changes)
+    await review.same_everywhere(review.told(outcome.changes))
 
 
 def test_what_was_undone_before_it_was_announced_is_not_announced(review: Review) -> None:
@@ -264,7 +274,7 @@ def test_what_was_undone_before_it_was_announced_is_not_announced(review: Review
         review.sync(crossref=DyingSource([LIPSITZ, FONAGY, REWORDED, STANGIER]))
     back = MARKOWITZ | {"indexed": {"date-time": "2026-11-25T09:00:00Z"}}
     outcome = review.sync(LIPSITZ, FONAGY, back, STANGIER)
-    assert outcome.changes == []
+    assert outcome.changes.counts == {}
     assert "Nothing new: records were updated" in sync_summary.sync_summary(outcome)
 
 
@@ -291,7 +301,7 @@ def test_an_upgrade_announces_nothing_and_the_first_sync_after_it_all(review: Re
         conn.execute("update works set content = null, basis = ''")
         conn.execute("delete from unannounced")
     outcome = review.sync(LIPSITZ, FONAGY, REWORDED, STANGIER)
-    assert announced(outcome.changes) == {("content", MARKOWITZ["DOI"], None, None)}
+    assert announced(review.told(outcome.changes)) == {("content", MARKOWITZ["DOI"], None, None)}
 
 
 # ---------------------------------------------------------------------- the definition
@@ -406,6 +416,10 @@ STEP = st.one_of(
 
 def step(store: Store, what: str, doi: str | None, value: str | None) -> None:
     """Write what a run could have written."""
+    if what == "alias":
+        if value != doi:
+            lead(store, doi, value)
+        return
     with store.conn:
         store.conn.execute(
             """insert or ignore into works
@@ -430,6 +444,16 @@ def step(store: Store, what: str, doi: str | None, value: str | None) -> None:
                 " 'own', 'title')",
                 (doi, value),
             )
+
+
+def lead(store: Store, alias: str | None, doi: str | None) -> None:
+    """The DOI leads to another from now on, and there is no work under it any more."""
+    with store.conn:
+        for table in ("tags", "notices", "works"):
+            store.conn.execute(f"delete from {table} where doi = ?", (alias,))
+        store.conn.execute("update aliases set last_run = 1 where last_run is null and ? in (alias, doi)", (doi,))
+        store.conn.execute("update aliases set last_run = 1 where last_run is null and alias = ?", (alias,))
+        store.conn.execute("insert or replace into aliases (alias, doi, first_run) values (?, ?, 1)", (alias, doi))
 
 
 def replayed(rows: list[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
@@ -470,7 +494,7 @@ def test_the_changes_of_any_history_lead_to_the_current_state(
             assert value is not None
             store.finish_run(run, value, {}, moment)
             if value != "crashed":
-                assert store.finish_run(run, value, {}, moment) == [], "announced once"
+                assert store.finish_run(run, value, {}, moment) == {}, "announced once"
             run = store.start_run("crossref", "0", moment)
         told = store.conn.execute(
             "select doi, what, before, after from changes order by run, what <> 'new', change"
@@ -486,3 +510,39 @@ def test_the_changes_of_any_history_lead_to_the_current_state(
         ).fetchall()
         said = {after for _, what, _, after in told if what == "notice"}
         assert {notice for _, notice in shown} <= {after.partition(" (")[0] for after in said}
+
+
+@pytest.mark.slow
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(STEP, st.tuples(st.just("alias"), st.sampled_from(DOIS), st.sampled_from(DOIS))), max_size=30
+    )
+)
+def test_in_parts_the_same_is_announced_as_at_once(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str | None, str | None]]
+) -> None:
+    def told(part: int) -> list[list[tuple[Any, ...]]]:
+        with (
+            pytest.MonkeyPatch.context() as patched,
+            open_store(tmp_path_factory.mktemp("news") / "evidence.db") as store,
+        ):
+            patched.setattr(write_changes, "PART", part)
+            run = store.start_run("crossref", "0", "2026-01-01T00:00:00Z")
+            for what, doi, value in [*steps, ("end", None, "complete")]:
+                if what != "end":
+                    step(store, what, doi, value)
+                else:
+                    assert value is not None
+                    counts = store.finish_run(run, value, {}, "2026-01-01T00:00:00Z")
+                    assert read_queries.run_changes(store.conn, run, tags=True).counts == counts
+                    run = store.start_run("crossref", "0", "2026-01-01T00:00:00Z")
+            return [
+                store.conn.execute(
+                    "select run, doi, what, before, after, verdict from changes order by 1, 2, change"
+                ).fetchall(),
+                store.conn.execute("select * from announced order by doi").fetchall(),
+                store.conn.execute("select * from unannounced").fetchall(),
+            ]
+
+    assert told(1) == told(1000)

@@ -12,7 +12,7 @@ from evidence.database.values_for_writer import Written
 from evidence.export import explanation, prisma_report, status_report, sync_summary
 from evidence.export.wording import count_noun
 from evidence.harvest.run_outcome import Outcome
-from tests.builders import changes_text
+from tests.builders import changes_text, summarised
 
 
 def test_the_summary_of_a_run_without_changes() -> None:
@@ -48,7 +48,7 @@ CHANGES = [
 
 
 def test_a_summary_has_notable_changes_first_and_counts_all() -> None:
-    lines = sync_summary.sync_summary(Outcome(7, changes=CHANGES)).splitlines()
+    lines = sync_summary.sync_summary(Outcome(7, changes=summarised(CHANGES))).splitlines()
     assert lines == [
         "NOTICE retraction of included work 10.1/a: A trial",
         "NOTICE correction of included work 10.1/p: A review (issued for 10.1/twin, another record of this work)",
@@ -85,7 +85,7 @@ def test_the_changes_report_has_a_line_per_change_and_the_counts_of_the_summary(
 def test_what_a_work_touches_stands_below_its_notice_in_summary_and_report() -> None:
     touched = [{**CHANGES[0], "touches": "It touches 2 claims."}, *CHANGES[1:]]
     below = "  It touches 2 claims."
-    assert sync_summary.sync_summary(Outcome(7, changes=touched)).splitlines()[:3] == [
+    assert sync_summary.sync_summary(Outcome(7, changes=summarised(touched))).splitlines()[:3] == [
         "NOTICE retraction of included work 10.1/a: A trial",
         below,
         "NOTICE correction of included work 10.1/p: A review (issued for 10.1/twin, another record of this work)",

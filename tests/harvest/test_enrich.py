@@ -154,7 +154,7 @@ def test_after_some_days_it_is_asked_again_and_the_same_answer_changes_nothing_a
     outcome = review.sync(again, days=8)
     assert len(again.asked) == 2
     assert review.contents(tables) == before
-    assert outcome.changes == []
+    assert outcome.changes.counts == {}
 
 
 def test_what_could_not_be_asked_is_said_and_asked_again_and_never_counts_as_none(review: Review) -> None:
@@ -290,7 +290,7 @@ def test_witnesses_of_one_retraction_are_one_notice_that_is_announced_once(revie
     assert review.rows("select kind, notice_doi, issued, source from notices where doi = ?", GRIEF) == [
         ("retraction", "10.5555/notice", "2019-03-01", "Europe PMC; PubMed; publisher")
     ]
-    assert [row for row in outcome.changes if row["what"] == "notice"] == []
+    assert "notice" not in outcome.changes.counts
     assert {source for (source,) in review.rows("select source from updates where said_by = ?", GRIEF)} == {
         "publisher", "PubMed", "Europe PMC",
     }  # fmt: skip
@@ -338,7 +338,7 @@ def test_a_work_keeps_its_text_when_its_doi_leads_to_another(review: Review) -> 
     review.crossref.aliases = {Doi(old["DOI"]): "10.5555/moved"}
     medline = FakeProvider("pubmed", {})
     outcome = review.sync(medline)
-    assert [row["what"] for row in outcome.changes] == ["moved"]
+    assert outcome.changes.counts == {"moved": 1}
     assert review.rows("select doi, abstract_source from works order by doi") == [
         ("10.5555/moved", "pubmed"), (TEENS, "pubmed"),
     ]  # fmt: skip
@@ -376,7 +376,8 @@ def test_a_run_that_is_killed_asks_the_rest_the_next_time_and_loses_nothing(revi
     outcome = review.sync(rest)
     assert [one.subject for one in rest.asked] == [doi for doi in sorted(TITLES) if doi != first]
     assert review.rows("select count(*) from works where abstract_source = 'pubmed'") == [(2,)]
-    assert sorted(row["doi"] for row in outcome.changes if row["what"] == "abstract") == sorted(TITLES)
+    assert outcome.changes.counts["abstract"] == 2
+    assert sorted(doi for doi, what, *_ in review.changes() if what == "abstract") == sorted(TITLES)
 
 
 def test_the_states_of_a_provider_add_up_to_the_works_of_the_review(review: Review) -> None:

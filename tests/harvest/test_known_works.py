@@ -77,8 +77,9 @@ def verdict(doi: Doi, verdict: str = "exclude", by: str = "A. Reader", at: str =
 
 
 def told(outcome: Outcome) -> list[tuple[str, str, str | None, str | None]]:
-    """What the run announced: (what, doi, before, after)."""
-    return [(c["what"], c["doi"], c["before"], c["after"]) for c in outcome.changes]
+    """What the run announced, nothing that is only counted: (what, doi, before, after)."""
+    assert sum(outcome.changes.counts.values()) == len(outcome.changes.named)
+    return [(c["what"], c["doi"], c["before"], c["after"]) for c in outcome.changes.named]
 
 
 # ---------------------------------------------------------------------- a DOI that leads to another
@@ -104,7 +105,7 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
     assert "Nothing new" not in text
     assert "no longer found" not in text
     assert told(outcome) == [("moved", NEW, OLD, None)]
-    assert read_queries.changes(store.conn) == outcome.changes
+    assert read_queries.changes(store.conn) == outcome.changes.named
     found = prisma_flow.read_flow(store.conn)
     assert (found["screened"], found["aliases"]) == (4, 1)
     assert found["identified"] - found["removed"] == found["screened"]
@@ -344,7 +345,7 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in sync_summary.sync_summary(outcome)
     assert rows(store, "select verdict, gone from works where doi = ?", OLD) == [("include", "2026-11-24")]
     listed = read_queries.changes(store.conn)
-    assert listed == outcome.changes
+    assert listed == outcome.changes.named
     assert f"No longer in Crossref since 2026-11-24: {OLD}: {title}" in changes_text(listed)
     assert f"since 2026-11-24: {OLD}: {title}" in status_report.status_report(read_queries.status(store.conn))
     (exported,) = (r for r in selected_works(store.conn, Selection()) if r["doi"] == OLD)
@@ -353,7 +354,7 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
     store.conn.execute("update works set basis = ''")
     store.conn.commit()
     again = go(FakeRecordSource(OTHERS))
-    assert (again.changes, again.written.gone, read_queries.changes(store.conn)) == ([], [], [])
+    assert (again.changes.counts, again.written.gone, read_queries.changes(store.conn)) == ({}, [], [])
     assert rows(store, "select gone from works where doi = ?", OLD) == [("2026-11-24",)]
     # Back again, which is said too.
     back = go(FakeRecordSource())
@@ -366,7 +367,7 @@ def test_a_work_gone_from_crossref_is_marked_said_once_and_kept(
 
 def test_a_file_that_lacks_a_work_says_nothing_of_it(store: Store, go: Callable[..., Outcome]) -> None:
     go(FakeRecordSource())
-    assert go(FakeRecordSource([], name="files")).changes == []
+    assert go(FakeRecordSource([], name="files")).changes.counts == {}
     go(FakeRecordSource(OTHERS))
     go(FakeRecordSource(name="files"), take=[STANGIER])
     assert rows(store, "select count(*) from works where gone is not null") == [(1,)]

@@ -97,7 +97,7 @@ def test_a_change_an_alias_and_a_retraction_arrive(go: Callable[..., Outcome], s
     }
     outcome = go()
     assert outcome.written.changed == [FONAGY["DOI"]]
-    assert [(c["what"], c["doi"], c["after"]) for c in outcome.changes] == [
+    assert [(c["what"], c["doi"], c["after"]) for c in outcome.changes.named] == [
         ("notice", FONAGY["DOI"], "retraction 10.5555/n")
     ]
     assert outcome.counts()["changes"] == {"notice": 1}

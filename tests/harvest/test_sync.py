@@ -107,7 +107,7 @@ def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_s
     assert rows(store, "select doi, notice from works where notice is not null") == [(STANGIER["DOI"], "retraction")]
     assert rows(store, "select count(*) from snapshots") == [(5,)]
     again = go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
-    assert again.changes == []
+    assert again.changes.counts == {}
 
 
 def test_a_retraction_of_an_excluded_work_is_shown_and_is_no_news_for_the_front_page(
@@ -119,7 +119,7 @@ def test_a_retraction_of_an_excluded_work_is_shown_and_is_no_news_for_the_front_
         "updated-by": [{"DOI": "10.5555/retraction", "type": "retraction", "source": "retraction-watch"}],
     }
     outcome = go(FakeRecordSource([*WORKS[:4], retracted]))
-    assert outcome.changes == []
+    assert outcome.changes.counts == {}
     assert rows(store, "select doi, notice from works where notice is not null") == [(MALARIA["DOI"], "retraction")]
 
 
@@ -468,7 +468,7 @@ def test_a_record_from_a_file_is_asked_for_as_it_is_now(store: Store, go: Callab
         "indexed": {"date-time": "2020-01-01T00:00:00Z"},
         "updated-by": [{"DOI": "10.5555/r", "type": "retraction"}],
     }
-    found = go(FakeRecordSource([*WORKS, retracted])).changes
+    found = go(FakeRecordSource([*WORKS, retracted])).changes.named
     assert [(c["what"], c["doi"], c["after"].split()[0]) for c in found] == [("notice", "10.5555/old", "retraction")]
 
 

@@ -254,8 +254,9 @@ def test_a_retraction_of_one_record_is_a_retraction_of_the_work(bench: Bench, fi
         (twin, NOTICE, twin, "own"),
     ]
     assert bench.gravest() == {STUDY: "retraction", twin: "retraction"}
-    told = [c for c in bench.store.finish_run(1, "complete", {}, NOW) if c.what == "notice"]
-    assert [(c.doi, c.after) for c in told] == [(STUDY, f"retraction {NOTICE} (record {twin})")]
+    assert bench.store.finish_run(1, "complete", {}, NOW)["notice"] == 1
+    told = bench.store.conn.execute("select doi, after from changes where what = 'notice'")
+    assert told.fetchall() == [(STUDY, f"retraction {NOTICE} (record {twin})")]
     bench.store.set_duplicates(1, [(STUDY, twin, "apart", "person", "")], {})
     assert bench.gravest() == {twin: "retraction"}
 
@@ -683,7 +684,7 @@ def noticed(outcome: Outcome) -> list[tuple[str, str]]:
     """(work, DOI the notice was issued for)"""
     return [
         (c["doi"], changes_since_last_run.parse_notice(c["after"], c["doi"]).stands_on)
-        for c in outcome.changes
+        for c in outcome.changes.named
         if c["what"] == "notice"
     ]
 
@@ -694,7 +695,7 @@ def test_a_sync_says_once_that_a_work_is_retracted_though_only_its_notice_lands(
     assert outcome.written.changed == []
     assert sync_summary.sync_summary(outcome).startswith(f"NOTICE retraction of included work {STUDY}: {TITLE}\n")
     assert noticed(outcome) == [(STUDY, STUDY)]
-    assert go(FakeRecordSource([study(), notice()])).changes == []
+    assert go(FakeRecordSource([study(), notice()])).changes.counts == {}
 
 
 def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go: Callable[..., Outcome]) -> None:
@@ -713,14 +714,14 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     assert "(from updated-by) issued for 10.5555/twin, another record of this work" in explanation.work_explanation(
         explained
     )
-    assert go(FakeRecordSource([study(), twin])).changes == []
+    assert go(FakeRecordSource([study(), twin])).changes.counts == {}
     run = store.start_run("judge", "0", "2026-11-25T00:00:00Z")
     store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {STUDY: "10.5555/twin"})
     found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:01Z")
-    assert [c.what for c in found] == ["duplicate", "verdict"], "that another record represents the work is no notice"
+    assert found == {"duplicate": 1, "verdict": 1}, "that another record represents the work is no notice"
     store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {"10.5555/twin": STUDY})
     found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:02Z")
-    assert [c.what for c in found] == ["verdict", "duplicate"]
+    assert found == {"duplicate": 1, "verdict": 1}
     parted = tagging("10.5555/twin", SAME_WORK, STUDY, untag=True)
     store.append_decisions([parted])
     outcome = go(FakeRecordSource([study(), twin]))

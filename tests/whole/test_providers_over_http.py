@@ -178,7 +178,7 @@ def test_a_second_run_asks_nothing_and_changes_nothing(calm: Library) -> None:
     assert calm.ask().outcome == "complete"
     assert len(calm.server.requests) == before
     outcome = calm.ask(again=True)
-    assert (outcome.outcome, outcome.changes, outcome.rejudged) == ("complete", [], 0)
+    assert (outcome.outcome, outcome.changes.counts, outcome.rejudged) == ("complete", {}, 0)
     assert calm.known() == known
 
 

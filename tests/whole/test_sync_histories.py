@@ -155,7 +155,7 @@ class Histories(RuleBasedStateMachine):
         assert outcome.outcome == "complete", outcome.troubles
         self.compare(before)
         again = self.harvest(False)
-        assert (again.written.new, again.written.changed, again.changes, again.gone) == ([], [], [], 0)
+        assert (again.written.new, again.written.changed, again.changes.counts, again.gone) == ([], [], {}, 0)
         assert (again.written.moved, again.written.gone, again.written.back) == ([], [], [])
 
     @rule(at=st.integers(1, 12), lasts=st.integers(1, 40))
