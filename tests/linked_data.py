@@ -10,13 +10,12 @@ import json
 import sqlite3
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evidence.crossref.normalise import serialise
+from evidence.crossref.normalise import doi_of, serialise
 from evidence.data_model import Decision, Doi, Message
 from evidence.database.values_for_writer import HarvestedPage, SourceRow
 from evidence.database.writer import Store, open_store
@@ -72,10 +71,11 @@ def store_messages(store: Store, book: Taxonomy, messages: Iterable[Message], de
             raw, digest = serialise(item)
         except RecordError:
             continue
-        doi = Doi(str(item["DOI"]).lower())
+        doi = doi_of(item)
+        assert doi is not None
         found = judge_record(RecordToJudge(doi, digest, raw, by_work.get(doi, ())), book, item)
-        if found.work is not None:
-            records[found.work.doi] = replace(found, doi=found.work.doi)
+        if found.rows is not None:
+            records[doi] = found
     run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
     store.register_sources(run, [SourceRow("files", "files", "Files", "{}")])
     store.write_page(run, "files", HarvestedPage(list(records.values())))

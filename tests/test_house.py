@@ -188,13 +188,13 @@ def test_only_the_writer_and_the_schema_write_sql_that_changes_rows() -> None:
 
 
 def test_only_the_writer_calls_its_parts() -> None:
-    """So that every change is made inside a transaction of `writer`. `record_columns` of `write_works` only reads."""
+    """So that every change is made inside a transaction of `writer`."""
     users = {
         path.relative_to(PACKAGE).as_posix()
         for path in MODULES
         if any(name.startswith("evidence.database.write_") for name in imported(path))
     }
-    assert {user for user in users if not user.startswith("database/writ")} == {"export/works_as_of_date.py"}
+    assert {user for user in users if not user.startswith("database/writ")} == set()
 
 
 @pytest.mark.slow

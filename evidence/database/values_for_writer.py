@@ -8,28 +8,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
-from evidence.data_model import Doi, Judgement, ProviderName, Resolution, Tag, Work
+from evidence.data_model import Doi, ProviderName, Resolution, Tag
 from evidence.providers.answers import Batch
 
 BOOKMARK_OVERLAP = timedelta(days=2)
 """A bookmark (`sources.bookmark`) is this long before the start of its run: index dates have day resolution and clocks differ."""
 
 
+class WorkRows(NamedTuple):
+    """A judged work as rows: the values of `work_rows.WORK_COLUMNS`, and the rows of each table that belongs to a work. Of
+    `cites` only what is cited and who says so: the cited work may be kept under another DOI."""
+
+    work: tuple[Any, ...]
+    work_authors: Sequence[tuple[Any, ...]]
+    funders: Sequence[tuple[Any, ...]]
+    licences: Sequence[tuple[Any, ...]]
+    updates: Sequence[tuple[Any, ...]]
+    relations: Sequence[tuple[Any, ...]]
+    identifiers: Sequence[tuple[Any, ...]]
+    facts: Sequence[tuple[Any, ...]]
+    cites: Sequence[tuple[Doi, str | None]]
+    tags: Sequence[tuple[Any, ...]]
+    reasons: Sequence[tuple[Any, ...]]
+
+
 @dataclass(frozen=True, slots=True)
 class JudgedRecord:
     """A record ready to be written: the message as deposited (JSON text), its digest, and what today's code makes of it.
 
-    `basis` is the digest of what the judgement was made from (code, rules, decisions). Of a record that cannot be understood
-    `work` and `judgement` are None and `basis` is the reason: it is kept in `snapshots` all the same.
+    `basis` is the digest of what the judgement was made from (code, rules, decisions). A record that cannot be understood has
+    no `rows`, and `basis` is the reason: it is kept in `snapshots` all the same.
     """
 
     doi: Doi
     digest: str
     message: str
-    work: Work | None
-    judgement: Judgement | None
+    rows: WorkRows | None
     basis: str
 
 

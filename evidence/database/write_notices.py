@@ -13,6 +13,7 @@ from typing import Any
 
 from evidence.data_model import Doi
 from evidence.database.sql_helpers import rows_for
+from evidence.database.work_rows import notice_text
 from evidence.linkage import retraction_notices
 from evidence.linkage.retraction_notices import PREPRINT
 
@@ -140,8 +141,3 @@ def _known_of(conn: sqlite3.Connection, dois: Sequence[str]) -> retraction_notic
         )
     }
     return retraction_notices.RecordGroup(works, said, aliases, preprints, silent)
-
-
-def notice_text(notice_of: Sequence[tuple[str, str | None]]) -> str | None:
-    """What `works.notice_of` holds: `retraction:10.1000/x`; `retraction:` where the study is not known; None for a study."""
-    return f"{notice_of[0][0]}:{notice_of[0][1] or ''}" if notice_of else None

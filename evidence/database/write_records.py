@@ -23,7 +23,9 @@ from evidence.database.values_for_writer import (
     Sighting,
     Written,
 )
+from evidence.database.work_rows import WORK_COLUMNS
 
+_CITED_BY = WORK_COLUMNS.index("cited_by")
 _ABSENT = "select doi from absences where doi in ({}) and last_run is null"
 
 
@@ -63,14 +65,14 @@ def add_records(conn: sqlite3.Connection, run: int, records: Sequence[JudgedReco
             continue
         if digest is not None:
             closed.append((run, record.doi))
-        if record.work is not None:  # one that cannot be understood is among the rejects, not the works
+        if record.rows is not None:  # one that cannot be understood is among the rejects, not the works
             (written.changed if record.doi in works else written.new).append(record.doi)
         fresh.append((record.doi, version + 1, record.digest, record.message, run))
     conn.executemany("update snapshots set last_run = ? where doi = ? and last_run is null", closed)
     conn.executemany("insert into snapshots (doi, version, digest, message, first_run) values (?, ?, ?, ?, ?)", fresh)
     # A new record states when it was indexed, and nearly always how often it is cited.
     added = {doi for doi, *_ in fresh}
-    counts = [(r.doi,) for r in records if r.doi in added and r.work is not None and r.work.cited_by is not None]
+    counts = [(r.doi,) for r in records if r.doi in added and r.rows is not None and r.rows.work[_CITED_BY] is not None]
     conn.executemany("delete from counters where doi = ?", counts)
     conn.executemany(
         "update counters set indexed = null where doi = ? and indexed is not null", [(doi,) for doi in added]
@@ -138,9 +140,9 @@ def update_unread(conn: sqlite3.Connection, records: Sequence[JudgedRecord]) -> 
         on conflict (doi) do update set reason = excluded.reason, version = excluded.version
         where (reason, version) is not (excluded.reason, excluded.version)
         """,
-        [(r.doi, r.basis, __version__) for r in records if r.work is None],
+        [(r.doi, r.basis, __version__) for r in records if r.rows is None],
     )
-    conn.executemany("delete from unread where doi = ?", [(r.doi,) for r in records if r.work is not None])
+    conn.executemany("delete from unread where doi = ?", [(r.doi,) for r in records if r.rows is not None])
 
 
 def add_sightings(conn: sqlite3.Connection, run: int, source: str, sightings: Sequence[Sighting]) -> int:

@@ -39,7 +39,7 @@ from evidence.database.select_works import (
 )
 from evidence.database.sql_helpers import TRUE_AFTER, Row
 from evidence.database.tag_filter import TagFilter
-from evidence.database.write_works import record_columns
+from evidence.database.work_rows import record_columns
 from evidence.errors import RecordError
 from evidence.linkage.retraction_notices import GRAVITY
 from evidence.linkage.trial_numbers import own_trial_numbers

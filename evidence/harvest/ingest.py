@@ -223,7 +223,7 @@ def _judged(
             continue
         full = replace(to_judge, decisions=decisions.get(doi, ()), added=tuple(added.get(doi, ())))
         record = ahead.judged(full) or judge_record(full, run.taxonomy, message)
-        if record.work is None:
+        if record.rows is None:
             place = places.get(doi) or _place(run.records, doi)
             rejects.append(Reject(record.digest, doi, record.basis, record.message, place))
         records.append(record)
@@ -238,7 +238,7 @@ def _judged_again(run: SyncRun, dois: Collection[Doi], moving: Mapping[Doi, Doi]
         judge_record(RecordToJudge(doi, digest, text, decisions.get(doi, ()), tuple(added.get(doi, ()))), run.taxonomy)
         for doi, digest, text in read_queries.current_records(run.store.conn, sorted(dois))
     )
-    return [record for record in judged if record.work]
+    return [record for record in judged if record.rows]
 
 
 def _added(run: SyncRun, dois: Sequence[Doi], moving: Mapping[Doi, Doi]) -> dict[Doi, list[ProviderRecord]]:

@@ -13,15 +13,17 @@ from functools import lru_cache
 
 from evidence import __version__
 from evidence.crossref.normalise import normalise
-from evidence.data_model import Decision, Doi, Judgement, Message, Work
-from evidence.database.values_for_writer import JudgedRecord
+from evidence.data_model import Decision, Doi, Message
+from evidence.database.values_for_writer import JudgedRecord, WorkRows
+from evidence.database.work_rows import rows_of
 from evidence.errors import RecordError
 from evidence.providers.combine import ProviderRecord, combine
 from evidence.rules.judge import judge
 from evidence.rules.taxonomy import Taxonomy
 
-Made = tuple[Work | None, Judgement | None, str]
-"""What is made of a record: its work, the judgement and the judgement's basis; of one that cannot be understood the reason."""
+Made = tuple[WorkRows | None, str]
+"""What is made of a record: its work and judgement as rows, and the basis of the judgement; of one that cannot be understood the
+reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class RecordToJudge:
 
 def judge_record(record: RecordToJudge, taxonomy: Taxonomy, message: Message | None = None) -> JudgedRecord:
     """Normalise and judge one record. `message` is the record, where it has been parsed already. One that cannot be understood
-    has no work, and its basis is the reason."""
+    has no rows, and its basis is the reason."""
     return judged_record(record, make(record, taxonomy, message))
 
 
@@ -53,10 +55,11 @@ def make(record: RecordToJudge, taxonomy: Taxonomy, message: Message | None = No
     try:
         work = combine(normalise(json.loads(record.message) if message is None else message), record.added)
     except RecordError as error:
-        return None, None, str(error)
+        return None, str(error)
     if record.notice_of is not None:
         work = replace(work, notice_of=record.notice_of)
-    return work, judge(work, taxonomy, record.decisions), basis(taxonomy, record.decisions)
+    made_from = basis(taxonomy, record.decisions)
+    return rows_of(work, judge(work, taxonomy, record.decisions), made_from), made_from
 
 
 def basis(taxonomy: Taxonomy, decisions: Sequence[Decision]) -> str:

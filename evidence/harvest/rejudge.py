@@ -143,10 +143,10 @@ def _rejudge_fully(
             records, unread = [], []
             for asked, made in zip(to_judge, answers(), strict=True):
                 record = judged_record(asked, made)
-                if record.work is None:
+                if record.rows is None:
                     unread.append(record)
                     record = _last_understood(store, taxonomy, asked) or record
-                if record.work is not None:
+                if record.rows is not None:
                     records.append(record)
             store.write_judgements(run, records, unread)
             count += len(records)
@@ -176,7 +176,7 @@ def _last_understood(store: Store, taxonomy: Taxonomy, current: RecordToJudge) -
     """The latest record of this work that today's code understands; it replaces a later one that cannot be understood."""
     for digest, message in read_queries.earlier_records(store.conn, current.doi):
         record = judge_record(replace(current, digest=digest, message=message), taxonomy)
-        if record.work is not None:
+        if record.rows is not None:
             return record
     return None
 

@@ -22,6 +22,7 @@ from evidence.data_model import SAME_WORK, Doi, Judgement, Work
 from evidence.database import prisma_flow, read_queries
 from evidence.database.connection import reading
 from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, Reject, Sighting, SourceRow
+from evidence.database.work_rows import rows_of
 from evidence.database.writer import Store, open_store
 from evidence.export import prisma_report
 from evidence.harvest import sources
@@ -42,10 +43,8 @@ def judgement(verdict: str, decided: str = "rule", conflict: bool = False, why: 
 
 
 def record(doi: Doi, digest: str, judged: Judgement | None) -> JudgedRecord:
-    work = Work(doi, title=f"Title of {doi}") if judged else None
-    return JudgedRecord(
-        doi, digest, f'{{"DOI": "{doi}", "v": "{digest}"}}', work, judged, "b" if judged else "no title"
-    )
+    rows = rows_of(Work(doi, title=f"Title of {doi}"), judged, "b") if judged else None
+    return JudgedRecord(doi, digest, f'{{"DOI": "{doi}", "v": "{digest}"}}', rows, "b" if judged else "no title")
 
 
 def numbers(conn: sqlite3.Connection, run: int | None = None) -> dict[str, int]:
@@ -97,7 +96,7 @@ def take_step(store: Store, run: int, number: int, what: tuple[Any, ...]) -> Non
         records = {doi: record(doi, f"d{number}", judged) for doi, judged, _ in works}
         seen = [Sighting(doi, "search") for doi in dict.fromkeys(doi for doi, _, sighted in works if sighted)]
         rejects = [Reject(f"r{number}.{n}", None, "no DOI", "{}") for n in range(unusable)]
-        rejects += [Reject(f"r{number}.{doi}", doi, "no title", "{}") for doi, r in records.items() if r.work is None]
+        rejects += [Reject(f"r{number}.{doi}", doi, "no title", "{}") for doi, r in records.items() if r.rows is None]
         store.write_page(run, source, HarvestedPage(list(records.values()), seen, rejects=rejects))
     elif what[0] == "rejudge":
         known = {doi for (doi,) in store.conn.execute("select doi from works")}

@@ -28,6 +28,7 @@ from evidence.database.values_for_writer import (
     TagUpdate,
     tag_row,
 )
+from evidence.database.work_rows import rows_of
 from evidence.database.writer import Store, open_store
 from evidence.errors import ConfigError, StoreError
 from evidence.rules import topic
@@ -57,7 +58,9 @@ JUDGED = Judgement(
 
 
 def record(work: Work = WORK, judgement: Judgement = JUDGED, digest: str = "d1", basis: str = "b1") -> JudgedRecord:
-    return JudgedRecord(work.doi, digest, json.dumps({"DOI": work.doi, "v": digest}), work, judgement, basis)
+    return JudgedRecord(
+        work.doi, digest, json.dumps({"DOI": work.doi, "v": digest}), rows_of(work, judgement, basis), basis
+    )
 
 
 @pytest.fixture
@@ -240,7 +243,7 @@ def test_only_tags_that_lists_show_are_announced(store: Store) -> None:
 
 
 def test_a_record_that_cannot_be_understood_is_kept_whole(store: Store) -> None:
-    raw = JudgedRecord(Doi("10.5555/odd"), "d", '{"DOI": "10.5555/odd"}', None, None, "no title")
+    raw = JudgedRecord(Doi("10.5555/odd"), "d", '{"DOI": "10.5555/odd"}', None, "no title")
     page = HarvestedPage([raw], rejects=[Reject("x", "10.5555/odd", "no title", raw.message)])
     assert store.write_page(run(store), "s", page).rejects == 1
     assert store.conn.execute("select message from snapshots").fetchall() == [(raw.message,)]

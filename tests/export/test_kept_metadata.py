@@ -26,6 +26,7 @@ from evidence.data_model import Doi, Event, Funder, Judgement, Licence, Message
 from evidence.database import tag_filter
 from evidence.database.select_works import full_rows
 from evidence.database.values_for_writer import HarvestedPage, JudgedRecord, SourceRow
+from evidence.database.work_rows import rows_of
 from evidence.database.writer import Store, open_store
 from evidence.errors import RecordError
 from evidence.export import file_formats
@@ -98,7 +99,7 @@ def land(store: Store, messages: list[Message]) -> list[Doi]:
         except RecordError:
             continue
         raw, digest = serialise(item)
-        records[work.doi] = JudgedRecord(work.doi, digest, raw, work, JUDGED, "b")
+        records[work.doi] = JudgedRecord(work.doi, digest, raw, rows_of(work, JUDGED, "b"), "b")
     run = store.start_run("files", "0", "2026-11-01T00:00:00Z")
     store.register_sources(run, [SourceRow("files", "files", "Files", "{}")])
     store.write_page(run, "files", HarvestedPage(list(records.values())))

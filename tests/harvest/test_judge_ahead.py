@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from evidence.data_model import Doi, Message
+from evidence.database.work_rows import WORK_COLUMNS
 from evidence.database.writer import Store, open_store
 from evidence.harvest import judge_ahead, reader_processes, standing_searches
 from evidence.harvest import rejudge as rejudge_module
@@ -191,5 +192,5 @@ def test_what_others_judged_is_used_for_exactly_that_record(tmp_path: Path, book
     assert ahead.judged(RecordToJudge(asked.doi, asked.digest, asked.message, (decision(STUDY),))) is None
     done = ahead.judged(asked)
     assert done is not None
-    assert done.judgement is not None
-    assert done.judgement.verdict == "include"
+    assert done.rows is not None
+    assert dict(zip(WORK_COLUMNS, done.rows.work, strict=True))["verdict"] == "include"
