@@ -177,13 +177,17 @@ def landed(folder: Path, size: int) -> Path:
 
 
 def references(_: Path, scratch: Path, size: int) -> dict[str, float]:
-    texts, works = reference_lists.made_up(size, size)
     file = scratch / "records.jsonl"
     with file.open("w") as out:
-        out.writelines(json.dumps(record) + "\n" for record in works)
-    del works
-    citations = [Citation("list", number, text, None) for number, text in enumerate(texts, start=1)]
-    return cost(lambda: reference_lists.timed(file, citations, RecordFiles))
+        texts = reference_lists.made_up(size, size, lambda record: out.write(json.dumps(record) + "\n"))
+
+    def resolve() -> None:
+        with RecordFiles([file], citations=texts, everything=True) as records:
+            citations = [Citation("list", number, text, None) for number, text in enumerate(texts, start=1)]
+            for _ in reference_lists.settle(citations, records):
+                pass
+
+    return cost(resolve)
 
 
 def duplicates(_: Path, scratch: Path, size: int) -> dict[str, float]:

@@ -18,7 +18,8 @@ import math
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,11 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=20)
     parser.add_argument("--strings", type=Path)
     arguments = parser.parse_args()
-    texts, records = (
-        real(arguments.strings, arguments.citations, arguments.records)
-        if arguments.strings
-        else made_up(arguments.citations, arguments.records)
-    )
+    records: list[Message] = []
+    if arguments.strings:
+        texts, records = real(arguments.strings, arguments.citations, arguments.records)
+    else:
+        texts = made_up(arguments.citations, arguments.records, records.append)
     citations = [Citation("list", number, text, None) for number, text in enumerate(texts, start=1)]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "records.jsonl"
@@ -183,20 +184,24 @@ def by_product(citations: Sequence[Citation], crossref: RecordSource) -> Iterato
 # ---------------------------------------------------------------------- citations and records
 
 
-def made_up(citations: int, records: int) -> tuple[list[str], list[Message]]:
-    """Synthetic citations and records: some citations have a misprint, and some cite works without a record."""
+def made_up(citations: int, records: int, take: Callable[[Message], object]) -> list[str]:
+    """Synthetic citations: some have a misprint, and some cite works without a record. `take` is given each record when it is
+    made, so that there need not be room for all."""
     chance = random.Random(1)
-    works = [made_up_work(number, chance) for number in range(records)]
+    cited = Counter(chance.randrange(records) for _ in range(citations) if chance.random() >= MISPRINTS)
     texts = []
-    for number in range(citations):
-        absent = chance.random() < MISPRINTS
-        work = made_up_work(records + number, chance) if absent else chance.choice(works)
-        text = printed(work)
-        if chance.random() < MISPRINTS:
-            place = chance.randrange(20, len(text))
-            text = text[:place] + text[place + 1 :]
-        texts.append(text)
-    return texts, works
+    for number in range(records):
+        work = made_up_work(number, chance)
+        take(work)
+        texts += [printed(work)] * cited[number]
+    texts += [printed(made_up_work(records + number, chance)) for number in range(citations - len(texts))]
+    chance.shuffle(texts)
+    return [_misprinted(text, chance) if chance.random() < MISPRINTS else text for text in texts]
+
+
+def _misprinted(text: str, chance: random.Random) -> str:
+    place = chance.randrange(20, len(text))
+    return text[:place] + text[place + 1 :]
 
 
 def made_up_work(number: int, chance: random.Random) -> Message:
