@@ -19,7 +19,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,10 @@ class Exhaustive(RecordFiles):
 
 
 class Forgetful(reference_lists._Lookups):
-    """Answers without a cache: normalises a record each time it is compared."""
+    """Answers without a cache: loads and normalises a record each time it is compared."""
+
+    def keep_items(self, items: Iterable[Message]) -> None:
+        pass
 
     def work(self, doi: Doi) -> Work | None:
         found = self.found.get(doi)

@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from benchmarks import reference_lists
 from evidence import doi as dois
 from evidence.crossref.client import CrossrefClient
 from evidence.data_model import Citation, CitationStatus, Doi, Message, Resolution
@@ -309,3 +310,12 @@ def test_works_kept_for_comparing_are_few_and_the_last_used() -> None:
 
 def test_every_verdict_has_words_in_the_summary() -> None:
     assert set(sync_summary.CITATION_STATUSES) == set(get_args(CitationStatus))
+
+
+def test_the_index_of_files_finds_what_comparing_with_every_record_finds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["reference_lists", "--citations", "40", "--records", "60", "--every", "2"]
+    monkeypatch.setattr("sys.argv", words)
+    reference_lists.main()
+    assert "20 of 20 verdicts compared are the same" in capsys.readouterr().out
