@@ -85,8 +85,10 @@ class RecordFiles:
         self.read_count = 0
         self.unreadable: list[Unreadable] = []
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        self._at: dict[Doi, tuple[int, int, int]] = {}
-        """By DOI: start and length in the temporary file, and the number among the titles."""
+        self._at: dict[Doi, int] = {}
+        """The number of each kept record, which is that of its title."""
+        self._starts, self._lengths = array("Q"), array("Q")
+        """By number: where a record begins in the temporary file, and its length."""
         self._hits: dict[Query, dict[Doi, None]] = {question.query: {} for question in questions}
         self._titles = _Titles()
         try:
@@ -174,11 +176,13 @@ class RecordFiles:
         if doi in self._at:
             if (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
                 return
-            self._titles.drop(self._at[doi][2])
+            self._titles.drop(self._at[doi])
         for query in found:
             self._hits[query].setdefault(doi)
         raw = f"[{json.dumps(where)},{normalise.serialise_any(message)[0]}]".encode()
-        self._at[doi] = (self._spool.seek(0, 2), len(raw), self._titles.add(doi, words))
+        self._at[doi] = self._titles.add(doi, words)
+        self._starts.append(self._spool.seek(0, 2))
+        self._lengths.append(len(raw))
         self._spool.write(raw)
 
     def _load(self, doi: Doi) -> Message:
@@ -186,9 +190,9 @@ class RecordFiles:
 
     def _located(self, doi: Doi) -> tuple[str, Message]:
         """File and line of a kept record, and the record."""
-        start, length, _ = self._at[doi]
-        self._spool.seek(start)
-        where, message = json.loads(self._spool.read(length))
+        number = self._at[doi]
+        self._spool.seek(self._starts[number])
+        where, message = json.loads(self._spool.read(self._lengths[number]))
         return where, message
 
 
