@@ -57,6 +57,11 @@ def unannounced(conn: sqlite3.Connection) -> set[Doi]:
     return {doi for (doi,) in conn.execute("select doi from unannounced")}
 
 
+def any_unannounced(conn: sqlite3.Connection) -> bool:
+    """Whether there is any such work."""
+    return conn.execute("select 1 from unannounced limit 1").fetchone() is not None
+
+
 def announce_contents(conn: sqlite3.Connection) -> None:
     """After an upgrade: what was announced before contents were known is taken to have had today's content."""
     conn.execute(

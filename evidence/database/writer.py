@@ -236,6 +236,10 @@ class Store:
         """The works of which something may have changed since the last announcement."""
         return write_changes.unannounced(self.conn)
 
+    def any_unannounced(self) -> bool:
+        """Whether there is any such work."""
+        return write_changes.any_unannounced(self.conn)
+
     def announce_contents(self) -> None:
         """After an upgrade: what was announced before contents were known is taken to have had today's content."""
         with self.transaction():

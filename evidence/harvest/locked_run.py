@@ -150,7 +150,7 @@ def run_import(
         source = import_files.continued(source, held)
         opened.set_topic(taxonomy.topic)
         new = import_files.anything_new(opened.conn, source, files, held["spec"] if held else None)
-        if not new and not opened.unannounced():
+        if not new and not opened.any_unannounced():
             counts = import_files.ImportCounts(read=files.count + len(files.rejects), known=files.count)
             return Outcome(0, verdicts=read_queries.verdict_counts(opened.conn)), counts
         wait = sleep or time.sleep
@@ -237,8 +237,8 @@ def _judge_stale(opened: writer.Store, taxonomy: Taxonomy, now: Clock, progress:
     opened.set_topic(taxonomy.topic)
     decisions = rejudge.decisions_by_work(opened)
     opened.show_decisions()
-    unannounced = bool(opened.unannounced())
-    if not rejudge.stale_works(opened, taxonomy, decisions) and not pairs_need_update(opened) and not unannounced:
+    unannounced = opened.any_unannounced()
+    if not rejudge.any_stale(opened, taxonomy, decisions) and not pairs_need_update(opened) and not unannounced:
         return 0, RunChanges()
     reduce_garbage_collection()
     opened.set_facets(rejudge.facet_rows(taxonomy))

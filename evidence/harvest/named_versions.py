@@ -64,8 +64,8 @@ def is_judged(opened: writer.Store, taxonomy: Taxonomy) -> bool:
         read_topic(opened.conn).id != taxonomy.topic.id
         or opened.unshown_decisions().rows
         or pairs_need_update(opened)
-        or rejudge.stale_works(opened, taxonomy, rejudge.decisions_by_work(opened))
-        or opened.unannounced()
+        or rejudge.any_stale(opened, taxonomy, rejudge.decisions_by_work(opened))
+        or opened.any_unannounced()
     )
 
 

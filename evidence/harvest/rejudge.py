@@ -86,12 +86,14 @@ def rejudge_stale(
     Where only rules were edited, a work is judged only if it holds a word of an edited value, and written only if its tags
     differ.
     """
-    stale = dict(stale_works(store, taxonomy, decisions))
     ours = basis(taxonomy, ())
     marks, last_basis = read_queries.rule_marks(store.conn, __version__)
-    quick = [doi for doi, before in stale.items() if before == last_basis and doi not in decisions]
+    quick: list[Doi] = []
+    whole: list[Doi] = []
+    for doi, before in stale_works(store, taxonomy, decisions):
+        (quick if before == last_basis and doi not in decisions else whole).append(doi)
     touched, to_judge_fully = _rejudge_touched(store, taxonomy, run, ours, marks, quick, progress) if quick else (0, [])
-    whole = [doi for doi in stale if stale[doi] != last_basis or doi in decisions] + to_judge_fully
+    whole += to_judge_fully
     judged = touched - len(to_judge_fully) + _rejudge_fully(store, taxonomy, run, decisions, whole, progress)
     for _ in range(NOTICE_ROUNDS):
         _rejudge_fully(store, taxonomy, run, decisions, left := read_queries.works_to_judge_again(store.conn), progress)
@@ -246,21 +248,23 @@ def _tag_update(row: Mapping[str, Any], again: PartialJudgement) -> TagUpdate:
     return TagUpdate(row["doi"], again.why, [tag_row(t) for t in again.tags], sorted(reasons))
 
 
+def any_stale(store: Store, taxonomy: Taxonomy, decisions: Mapping[Doi, tuple[Decision, ...]]) -> bool:
+    """Whether `rejudge_stale` would judge any work again."""
+    return any(True for _ in stale_works(store, taxonomy, decisions))
+
+
 def stale_works(
     store: Store, taxonomy: Taxonomy, decisions: Mapping[Doi, tuple[Decision, ...]]
-) -> list[tuple[Doi, str]]:
+) -> Iterator[tuple[Doi, str]]:
     """The works that `rejudge_stale` would judge again, with the basis of their judgement. A record that cannot be understood
     is tried again only by another code version: rules and decisions make no difference to it."""
     ours = basis(taxonomy, ())
-    return [
-        (doi, stands_on)
-        for doi, stands_on, unread in read_queries.judgement_bases(store.conn)
-        if unread not in (None, __version__)
-        or (
+    for doi, stands_on, unread in read_queries.judgement_bases(store.conn):
+        if unread not in (None, __version__) or (
             (stands_on or unread is None)
             and stands_on != (basis(taxonomy, decisions[doi]) if doi in decisions else ours)
-        )
-    ]
+        ):
+            yield doi, stands_on
 
 
 def decisions_by_work(

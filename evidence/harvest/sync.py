@@ -66,7 +66,7 @@ def sync(
     decisions = rejudge.decisions_by_work(store)
     run = SyncRun(number, store, records, taxonomy, now, started, decisions, progress or NoProgress(), full, outcome)
     # What a run that was killed could not announce, it could not cluster either.
-    unannounced = bool(store.unannounced())
+    unannounced = store.any_unannounced()
     try:
         store.set_facets(rejudge.facet_rows(taxonomy))
         if read_queries.any_without_content(store.conn):

@@ -498,7 +498,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     outcome = go(FakeRecordSource([*OTHERS, odd]))
     assert OLD not in outcome.written.new
     assert outcome.written.rejects == 1
-    assert rejudge.stale_works(store, book, {}) == []
+    assert not rejudge.any_stale(store, book, {})
     runs = rows(store, "select count(*) from runs")
     assert rejudge_database(store.path, tmp_path / "decisions.db", book, clock)[0] == 0
     assert rows(store, "select count(*) from runs") == runs
@@ -509,9 +509,9 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     # Other code tries again, and once.
     store.conn.execute("update unread set version = '0'")
     store.conn.commit()
-    assert len(rejudge.stale_works(store, book, {})) == 1
+    assert len(list(rejudge.stale_works(store, book, {}))) == 1
     rejudge_database(store.path, tmp_path / "decisions.db", book, clock)
-    assert rejudge.stale_works(store, book, {}) == []
+    assert not rejudge.any_stale(store, book, {})
     # Mended at Crossref, it is a new work.
     mended = go(FakeRecordSource([*OTHERS, STANGIER | {"indexed": {"date-time": "2026-11-24T09:00:00Z"}}]))
     assert mended.written.new == [OLD]
