@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
 from evidence.http.transport import MAX_BODY
 from evidence.providers.answers import Answer, Provider, Wanted
 from tests.loopback_server import Fault
@@ -28,6 +30,15 @@ PASSING = {
     "gzip": Fault("gzip"),
 }
 """Faults that pass: asked again, the provider gives the true answer."""
+
+_SLOW = ("hang", "truncated without a length")
+
+
+def patience(request: pytest.FixtureRequest) -> float:
+    """After how many seconds a client gives up: soon in a test of a server that does not answer (the parameter `name`), and not
+    because the machine is busy in any other."""
+    callspec = getattr(request.node, "callspec", None)
+    return 0.5 if callspec and callspec.params.get("name") in _SLOW else 20.0
 
 
 def copy(fault: Fault, times: int | None) -> Fault:

@@ -15,7 +15,7 @@ from tests.provider_loopback import ProviderLoopback
 from tests.provider_records import europepmc
 from tests.provider_services import europe_pmc
 from tests.providers import recorded
-from tests.providers.asking import PASSING, answers, copy
+from tests.providers.asking import PASSING, answers, copy, patience
 
 TITLE = "A trial of interpersonal psychotherapy for grief"
 A, B, C, D = "10.5555/a", "10.5555/B(2),x", '10.5555/c"\\d', "10.5555/d"
@@ -41,9 +41,9 @@ def server(records: list[str]) -> Iterator[ProviderLoopback]:
 
 
 @pytest.fixture
-def client(server: ProviderLoopback) -> Iterator[EuropePmcClient]:
+def client(server: ProviderLoopback, request: pytest.FixtureRequest) -> Iterator[EuropePmcClient]:
     with EuropePmcClient(
-        server.url, "reader@loopback.invalid", sleep=lambda _: None, clock=lambda: 0.0, timeout=0.5
+        server.url, "reader@loopback.invalid", sleep=lambda _: None, clock=lambda: 0.0, timeout=patience(request)
     ) as it:
         yield it
 

@@ -16,7 +16,7 @@ from evidence.providers.openalex import OpenAlexClient
 from evidence.providers.single_records import STEP, SingleRecordClient
 from tests.loopback_server import Fault, Reply
 from tests.provider_loopback import ProviderLoopback
-from tests.providers.asking import PASSING, answers, copy
+from tests.providers.asking import PASSING, answers, copy, patience
 
 KEY, MAILTO = "s3cret+key", "reader@loopback.invalid"
 
@@ -76,10 +76,14 @@ def waits() -> list[float]:
 
 
 @pytest.fixture
-def client(kind: Kind, server: ProviderLoopback, waits: list[float]) -> Iterator[SingleRecordClient]:
+def client(
+    kind: Kind, server: ProviderLoopback, waits: list[float], request: pytest.FixtureRequest
+) -> Iterator[SingleRecordClient]:
     private = {"key": KEY} if kind.client is OpenAlexClient else {}
     make: Any = kind.client
-    with make(server.url, MAILTO, **private, sleep=waits.append, clock=lambda: 0.0, timeout=0.5, tries=3) as running:
+    with make(
+        server.url, MAILTO, **private, sleep=waits.append, clock=lambda: 0.0, timeout=patience(request), tries=3
+    ) as running:
         yield running
 
 
