@@ -103,7 +103,7 @@ def main() -> None:
             outcome, seconds = sync()
             print(
                 f"{name} sync: {outcome.requests} requests, {outcome.bytes / 1e6:.2f} MB, {seconds:.1f} s; "
-                f"{len(outcome.matched)} matched, {len(outcome.written.new)} new"
+                f"{len(outcome.matched)} matched, {outcome.written.new} new"
             )
             if name == "first":
                 moved = outcome.bytes

@@ -220,7 +220,10 @@ class Copy:
     def sync(self) -> Outcome:
         checked = sources.check(strict_yaml.parse(SOURCES[self.sources][0], "sources.yaml"))
         with open_store(self.db, self.ledger) as store:
-            return sync(checked, store, self.world, self.book, now=self.clock, providers=(PubMed(self.world),))
+            outcome = sync(checked, store, self.world, self.book, now=self.clock, providers=(PubMed(self.world),))
+            new = store.conn.execute("select count(*) from works where first_run = ?", (outcome.run,))
+            assert new.fetchone() == (outcome.written.new,)
+            return outcome
 
     def killed_sync(self, at: int) -> bool:
         """The program is killed at its request `at`; what was on disk then is what there is. False when it ended before."""

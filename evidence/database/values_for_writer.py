@@ -177,15 +177,15 @@ class FoundRecord:
 
 @dataclass(slots=True)
 class Written:
-    """What writing a page changed: DOIs of works that are new or whose record changed, and how many sightings and rejects
+    """What writing a page changed: how many works are new, how many have another record now, and how many sightings and rejects
     are new.
 
-    `moved`: works known under a DOI that now leads to another, as (old DOI, new DOI); over a run the new DOI is not among
-    the `new`. `gone` and `back`: works that Crossref has no record of any more, or has again.
+    `moved`: works known under a DOI that now leads to another, as (old DOI, new DOI); such a work is not new. `gone` and
+    `back`: works that Crossref has no record of any more, or has again.
     """
 
-    new: list[Doi] = field(default_factory=list)
-    changed: list[Doi] = field(default_factory=list)
+    new: int = 0
+    changed: int = 0
     sightings: int = 0
     rejects: int = 0
     moved: list[tuple[Doi, Doi]] = field(default_factory=list)
@@ -194,15 +194,11 @@ class Written:
 
     def __iadd__(self, other: Written) -> Written:
         """Add up the pages of a run."""
-        if other.moved:
-            self.moved += other.moved
-            known = {doi for _, doi in other.moved}  # before, under another DOI
-            self.new = [doi for doi in self.new if doi not in known]
-        earlier = {doi for _, doi in self.moved}
-        self.new += (doi for doi in other.new if doi not in earlier)
+        self.new += other.new
         self.changed += other.changed
         self.sightings += other.sightings
         self.rejects += other.rejects
+        self.moved += other.moved
         self.gone += other.gone
         self.back += other.back
         return self

@@ -47,6 +47,9 @@ def follow_aliases(conn: sqlite3.Connection, run: int, pairs: Sequence[tuple[Doi
         conn.execute("update aliases set doi = ? where doi = ? and last_run is null", (doi, alias))
         _move_links(conn, run, alias, doi)
         if known:
+            # Each that this run brought was counted as a new work, and they are one.
+            new = "select 1 from works where doi in (?, ?) and first_run = ? limit 1"
+            written.new -= len(conn.execute(new, (alias, doi, run)).fetchall())
             _close_alias(conn, run, alias, doi)
             written.moved.append((alias, doi))
 

@@ -42,8 +42,8 @@ def add_requests(conn: sqlite3.Connection, run: int, source: str, requests: Sequ
 
 
 def add_records(conn: sqlite3.Connection, run: int, records: Sequence[JudgedRecord], written: Written) -> None:
-    """Add the records whose content is new to `snapshots` and close the ones they replace; note in `written` which works are
-    new and which changed."""
+    """Add the records whose content is new to `snapshots` and close the ones they replace; count in `written` which works
+    are new and which changed."""
     current: dict[str, tuple[str | None, int]] = {}
     works: set[str] = set()
     for chunk in chunks([r.doi for r in records]):
@@ -55,8 +55,8 @@ def add_records(conn: sqlite3.Connection, run: int, records: Sequence[JudgedReco
             chunk,
         )
         current.update({doi: (digest, version) for doi, digest, version in rows})
-        known = conn.execute(f"select doi from works where doi in ({placeholders(chunk)})", chunk)  # noqa: S608
-        works.update(doi for (doi,) in known)
+        held = conn.execute(f"select doi from works where doi in ({placeholders(chunk)})", chunk)  # noqa: S608
+        works.update(doi for (doi,) in held)
     fresh: list[tuple[Any, ...]] = []
     closed: list[tuple[int, str]] = []
     for record in records:
@@ -66,7 +66,9 @@ def add_records(conn: sqlite3.Connection, run: int, records: Sequence[JudgedReco
         if digest is not None:
             closed.append((run, record.doi))
         if record.rows is not None:  # one that cannot be understood is among the rejects, not the works
-            (written.changed if record.doi in works else written.new).append(record.doi)
+            known = record.doi in works
+            written.changed += known
+            written.new += not known
         fresh.append((record.doi, version + 1, record.digest, record.message, run))
     conn.executemany("update snapshots set last_run = ? where doi = ? and last_run is null", closed)
     conn.executemany("insert into snapshots (doi, version, digest, message, first_run) values (?, ?, ?, ?, ?)", fresh)

@@ -179,7 +179,7 @@ def import_read(run: SyncRun, source: FileSource, files: ReadFiles, records: Rec
         run = replace(run, records=StoredRecords(run.store.conn))  # nobody is asked while the transaction is open
         with run.store.transaction():
             run.store.register_import(run.number, source_row(source))
-            before = set(run.outcome.written.new)
+            before = run.outcome.written.new
             for line in spool:
                 rows, messages, aliases = json.loads(line)
                 made = [ImportedRow(**{**row, "doi": Doi(row["doi"])}) for row in rows]
@@ -192,7 +192,7 @@ def import_read(run: SyncRun, source: FileSource, files: ReadFiles, records: Rec
                     counts.with_doi += not dois.is_local(row.doi)
                     counts.not_asked += row.status == "not-asked"
             ingest(run, source.id, rejects=files.rejects)
-            counts.new_works = len(set(run.outcome.written.new) - before)
+            counts.new_works = run.outcome.written.new - before
     return counts
 
 

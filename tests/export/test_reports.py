@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from evidence.data_model import Doi
 from evidence.database.values_for_writer import Written
 from evidence.export import explanation, prisma_report, status_report, sync_summary
 from evidence.export.wording import count_noun
@@ -96,7 +95,7 @@ def test_what_a_work_touches_stands_below_its_notice_in_summary_and_report() -> 
 
 
 def test_updated_records_without_a_change_of_a_work() -> None:
-    said = sync_summary.sync_summary(Outcome(7, written=Written(changed=[Doi("10.1/a")])))
+    said = sync_summary.sync_summary(Outcome(7, written=Written(changed=1)))
     assert "Nothing new: records were updated, but nothing that counts as a change of a work." in said
 
 

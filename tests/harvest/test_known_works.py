@@ -91,7 +91,7 @@ def test_a_work_whose_doi_leads_to_another_is_kept_under_that_one(store: Store, 
     versions = rows(store, "select count(*) from snapshots where doi = ?", OLD)
     outcome = go(leads(*OTHERS, MOVED))
     assert outcome.written.moved == [(OLD, NEW)]
-    assert outcome.written.new == []
+    assert outcome.written.new == 0
     assert rows(store, "select doi from works where doi in (?, ?)", OLD, NEW) == [(NEW,)]
     assert rows(store, "select alias, doi, last_run from aliases") == [(OLD, NEW, None)]
     assert rows(store, "select count(*) from snapshots where doi = ? and last_run is not null", OLD) == versions
@@ -152,7 +152,7 @@ def test_an_alias_and_its_work_on_one_page_are_one_work(store: Store, go: Callab
     outcome = go(FakeRecordSource([*OTHERS, *[STANGIER, listing][::order]]))
     assert rows(store, "select doi from works where doi in (?, ?)", OLD, NEW) == [(NEW,)]
     assert rows(store, "select count(*) from sightings where doi = ?", OLD) == [(0,)]
-    assert outcome.written.new.count(NEW) == 1
+    assert rows(store, "select count(*) from works where first_run = ?", outcome.run) == [(outcome.written.new,)]
     odd = message("10.5555/odd", "Interpersonal psychotherapy, odd", 2001, aliases=["10.5555/fine"], author="none")
     fine = message("10.5555/fine", "Interpersonal psychotherapy, fine", 2001)
     go(FakeRecordSource([*OTHERS, listing, *[odd, fine][::order]]), full=True)
@@ -427,7 +427,7 @@ def test_a_count_is_kept_whenever_it_was_asked_and_is_no_change(
 ) -> None:
     go(cited(10))
     outcome = go(cited(12))
-    assert (outcome.written.changed, outcome.written.new) == ([], [])
+    assert (outcome.written.changed, outcome.written.new) == (0, 0)
     row = "select cited_by, first_run = changed_run from works where doi = ?"
     assert rows(store, row, OLD) == [(12, 1)]
     assert rows(store, "select count(*) from snapshots where doi = ?", OLD) == [(1,)]
@@ -496,7 +496,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
 ) -> None:
     odd = STANGIER | {"author": "not a list"}
     outcome = go(FakeRecordSource([*OTHERS, odd]))
-    assert OLD not in outcome.written.new
+    assert rows(store, "select count(*) from works where first_run = ?", outcome.run) == [(outcome.written.new,)]
     assert outcome.written.rejects == 1
     assert not rejudge.any_stale(store, book, {})
     runs = rows(store, "select count(*) from runs")
@@ -514,7 +514,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     assert not rejudge.any_stale(store, book, {})
     # Mended at Crossref, it is a new work.
     mended = go(FakeRecordSource([*OTHERS, STANGIER | {"indexed": {"date-time": "2026-11-24T09:00:00Z"}}]))
-    assert mended.written.new == [OLD]
+    assert mended.written.new == 1
     assert rows(store, "select * from unread") == []
 
 
@@ -524,7 +524,7 @@ def test_the_last_record_that_was_understood_stands_for_one_that_is_not(
     go(FakeRecordSource())
     odd = STANGIER | {"author": "not a list", "indexed": {"date-time": "2026-11-24T09:00:00Z"}}
     outcome = go(FakeRecordSource([*OTHERS, odd]))
-    assert (outcome.written.changed, outcome.written.rejects) == ([], 1)
+    assert (outcome.written.changed, outcome.written.rejects) == (0, 1)
     store.append_decisions([verdict(OLD)])
     rejudge_database(store.path, tmp_path / "decisions.db", book, clock)
     assert rows(store, "select verdict, authors from works where doi = ?", OLD) == [
@@ -599,7 +599,7 @@ def test_a_second_sync_asks_at_most_twice_for_a_hundred_works_and_changes_no_row
         def go() -> Outcome:
             return run_sync(db, tmp_path / "d.db", checked, book, clock, NoProgress(), files=None, url=server.url)
 
-        assert len(go().written.new) == 300
+        assert go().written.new == 300
         server.works["10.5555/ipt.7"] = works[7] | {"is-referenced-by-count": 3}
         del server.works["10.5555/ipt.8"]
         server.aliases["10.5555/ipt.9"] = "10.5555/elsewhere"

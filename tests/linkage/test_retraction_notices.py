@@ -692,7 +692,7 @@ def noticed(outcome: Outcome) -> list[tuple[str, str]]:
 def test_a_sync_says_once_that_a_work_is_retracted_though_only_its_notice_lands(go: Callable[..., Outcome]) -> None:
     assert noticed(go(FakeRecordSource([study()]))) == []
     outcome = go(FakeRecordSource([study(), notice(indexed={"date-time": "2026-11-24T09:00:00Z"})]))
-    assert outcome.written.changed == []
+    assert outcome.written.changed == 0
     assert sync_summary.sync_summary(outcome).startswith(f"NOTICE retraction of included work {STUDY}: {TITLE}\n")
     assert noticed(outcome) == [(STUDY, STUDY)]
     assert go(FakeRecordSource([study(), notice()])).changes.counts == {}

@@ -206,7 +206,7 @@ class Year:
         if complete:
             since = copy.last_run()
             again = copy.sync()
-            assert again.changes.counts or (again.written.new, again.written.changed, again.rejudged) == ([], [], 0)
+            assert again.changes.counts or (again.written.new, again.written.changed, again.rejudged) == (0, 0, 0)
             self._compare_announced(copy, since, complete=True)
             self._compare_works(copy)
         return complete
