@@ -1,9 +1,9 @@
 """Many works or records, read and judged by several processes: one process uses one core.
 
 Each is a fresh interpreter that loads the same taxonomy and answers through its pipes. It gets texts or records and gives
-judgements; it opens no database, as that has one writer. What a process leaves unanswered, because it could not start or was
-killed, is answered here: that takes longer and changes nothing. A process ends when its pipe is closed, so none outlives a killed
-run.
+judgements; it opens no database, as that has one writer. What none has begun when its answer is needed is answered here, and so
+is what one leaves unanswered, because it could not start or was killed: that changes nothing. A process ends when its pipe is
+closed, so none outlives a killed run.
 
 May not open a database.
 """
@@ -18,11 +18,12 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
+from itertools import chain
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from evidence.data_model import Doi, Work
 from evidence.harvest.judge_records import Made, RecordToJudge, make
@@ -35,7 +36,7 @@ FROM_WORKS = 5_000
 FROM_RECORDS = 500
 """The same for records that are judged whole, which takes some times as long for each."""
 MOST_PROCESSES = 8
-CHUNK = 250
+CHUNK = 100
 """Works a question."""
 GC_EVERY = 250_000
 """Objects made before a collection is tried (Python's own: 700)."""
@@ -47,6 +48,8 @@ JudgedText = tuple[Doi, str | None, str | None]
 JudgedWork = tuple[Work, str, str]
 """A work, its verdict and why it has it."""
 
+_SIZE = 8
+"""Bytes before each value in a pipe, which say how long it is."""
 _SERVE = "from evidence.harvest.reader_processes import serve; serve()"
 
 
@@ -112,8 +115,19 @@ class Readers:
         if self._threads is None:
             return partial(question, self.here, works)
         parts = [works[start : start + CHUNK] for start in range(0, len(works), CHUNK)]
-        answers = [self._threads.submit(self._answer, question, part) for part in parts]
-        return lambda: [answer for part in answers for answer in _result(part)]
+        asked = [(part, self._threads.submit(self._answer, question, part)) for part in parts]
+
+        def answers() -> list[Answer]:
+            # From the end: the first were begun first.
+            here = {
+                number: question(self.here, part)
+                for number, (part, answer) in reversed(list(enumerate(asked)))
+                if answer.cancel()
+            }
+            found = (here[number] if number in here else answer.result() for number, (_, answer) in enumerate(asked))
+            return list(chain.from_iterable(found))
+
+        return answers
 
     def _answer(
         self, question: Callable[[Reader, Sequence[Asked]], list[Answer]], works: Sequence[Asked]
@@ -139,10 +153,6 @@ class Readers:
                 process.close()
 
 
-def _result(answers: Future[list[Answer]]) -> list[Answer]:
-    return answers.result()
-
-
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
     """The same items, of which the next is always made before one is given: other processes work on it meanwhile."""
     made: deque[Item] = deque()
@@ -166,8 +176,8 @@ def readers(taxonomy: Taxonomy, before: Mapping[ValueKey, str] | None, works: in
 
 
 def _processes() -> int:
-    """How many other processes are worth it: one for each core, or none where there is one core."""
-    return min(cores(), MOST_PROCESSES) if cores() > 1 else 0
+    """How many other processes are worth it: one for each core but this process's own."""
+    return min(cores() - 1, MOST_PROCESSES)
 
 
 def cores() -> int:
@@ -196,11 +206,10 @@ class _Process:
         asks, tells = self._process.stdin, self._process.stdout
         assert asks is not None and tells is not None  # noqa: S101 (both are pipes)
         if self._rules is not None:
-            pickle.dump(self._rules, asks)
+            _tell(asks, self._rules)
             self._rules = None
-        pickle.dump((question.__name__, works), asks, protocol=pickle.HIGHEST_PROTOCOL)
-        asks.flush()
-        found: list[Answer] = pickle.load(tells)  # noqa: S301 (our own process)
+        _tell(asks, (question.__name__, works))
+        found: list[Answer] = _told(tells)
         return found
 
     def close(self) -> None:
@@ -214,12 +223,29 @@ class _Process:
         self._process.wait()
 
 
+def _tell(pipe: IO[bytes], value: object) -> None:
+    """Write a value at once: what is written bit by bit waits for the interpreter's lock each time."""
+    data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    pipe.write(len(data).to_bytes(_SIZE))
+    pipe.write(data)
+    pipe.flush()
+
+
+def _told(pipe: IO[bytes]) -> Any:
+    """The next value that the other side tells; EOFError when it has ended."""
+    size = int.from_bytes(pipe.read(_SIZE))
+    data = pipe.read(size)
+    if not size or len(data) < size:
+        raise EOFError
+    return pickle.loads(data)  # noqa: S301 (our own process)
+
+
 def serve() -> None:
     """Answer the questions that come by standard input until it is closed: what another process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the run that asks, and with it this process
     asked, told = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing but answers goes into the pipe
-    topic, digest, before = pickle.load(asked)  # noqa: S301 (our own process)
+    topic, digest, before = _told(asked)
     taxonomy = taxonomies.load(topic)
     if taxonomy.digest != digest:  # the files have been edited since
         return
@@ -227,8 +253,7 @@ def serve() -> None:
     reduce_garbage_collection()
     while True:
         try:
-            question, works = pickle.load(asked)  # noqa: S301 (our own process)
+            question, works = _told(asked)
         except EOFError:
             return
-        pickle.dump(getattr(reader, question)(works), told, protocol=pickle.HIGHEST_PROTOCOL)
-        told.flush()
+        _tell(told, getattr(reader, question)(works))

@@ -115,7 +115,7 @@ def test_several_processes_leave_the_same_database_as_one(tmp_path: Path, book: 
         judged = processes(number)
         sync(folder, "first", first, book)
         states.append(set(dumped(db)))
-        assert judged["made"] == 0 if not number else judged["made"] > len(first) // 2
+        assert judged["made"] == 0 if not number else judged["made"] > 0
         with open_store(db, folder / "decisions.db") as store:
             store.append_decisions([decision(STUDY, "include"), decision(str(first[20]["DOI"]), "exclude")])
         judged = processes(number)
@@ -145,7 +145,7 @@ def test_works_judged_again_by_several_processes(tmp_path: Path, book: Taxonomy,
         judged = processes(number)
         count, _ = rejudge_database(db, ledger, after, lambda: NOW)
         assert count > len(first) // 2
-        assert judged["made"] == (count if number else 0)
+        assert judged["made"] == 0 if not number else 0 < judged["made"] <= count
         found.append(set(dumped(db)))
     assert sorted(found[0] ^ found[1]) == []
 

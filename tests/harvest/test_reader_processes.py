@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +62,23 @@ def asked_here(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+def answers_begun(monkeypatch: pytest.MonkeyPatch, go_on: Callable[[], bool] = lambda: True) -> threading.Semaphore:
+    """Is released for each question that a process has begun to answer, which goes on when `go_on` says so."""
+    begun = threading.Semaphore(0)
+    answer = reader_processes._Process.answer
+
+    def counted(process: Any, question: Any, works: Any) -> Any:
+        begun.release()
+        deadline = time.monotonic() + 60
+        while not go_on():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        return answer(process, question, works)
+
+    monkeypatch.setattr(reader_processes._Process, "answer", counted)
+    return begun
+
+
 def test_other_processes_answer_as_this_one_does(
     opened: Readers, after: Taxonomy, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,8 +87,29 @@ def test_other_processes_answer_as_this_one_does(
     assert touched == [work.doi for work, _, _ in WORKS if work.abstract]
     assert any(partial and partial.tags for partial in judged)
     counts = asked_here(monkeypatch)
-    assert (opened.ask(Reader.touched, TEXTS)(), opened.ask(Reader.judged, WORKS)()) == (touched, judged)
-    assert counts == []
+    begun = answers_begun(monkeypatch)
+    asked: Any = ((Reader.touched, TEXTS, touched), (Reader.judged, WORKS, judged))
+    for question, works, expected in asked:
+        answers = opened.ask(question, works)
+        for _ in range(2):
+            assert begun.acquire(timeout=60)
+        assert answers() == expected
+        assert sum(counts) <= len(WORKS) - 2 * reader_processes.CHUNK, "each process answered a question"
+        counts.clear()
+
+
+def test_what_no_process_has_begun_is_answered_here(
+    opened: Readers, after: Taxonomy, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = Reader(after, book.value_marks).judged(WORKS)
+    counts = asked_here(monkeypatch)
+    left = len(WORKS) - 2 * reader_processes.CHUNK
+    begun = answers_begun(monkeypatch, lambda: sum(counts) >= left)
+    answers = opened.ask(Reader.judged, WORKS)
+    for _ in range(2):
+        assert begun.acquire(timeout=60)
+    assert answers() == expected
+    assert sum(counts) == left
 
 
 @pytest.mark.slow
