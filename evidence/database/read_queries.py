@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from evidence.crossref.normalise import indexed_at
 from evidence.data_model import ABOUT_WORKS, Citation, Doi, Fact, Resolution
 from evidence.database import changes_since_last_run, schema
 from evidence.database.prisma_flow import Flow, Split, read_flow, read_split, read_update
@@ -144,11 +145,15 @@ def indexed_times(conn: sqlite3.Connection, dois: Sequence[Doi]) -> dict[Doi, st
     sql = """
         select s.doi, coalesce(c.indexed, case when json_type(s.message, '$.indexed."date-time"') = 'text'
             and json_extract(s.message, '$.indexed."date-time"') glob '[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*'
-            then json_extract(s.message, '$.indexed."date-time"') end)
+            then json_extract(s.message, '$.indexed."date-time"') end),
+            case when json_type(s.message, '$.indexed') = 'object' then json_extract(s.message, '$.indexed') end
         from snapshots s left join counters c on c.doi = s.doi
         where s.last_run is null and s.doi in ({})
     """
-    return dict(in_chunks(conn, sql, dois))
+    return {
+        doi: known or (indexed_at({"indexed": json.loads(stated)}) if stated else None)
+        for doi, known, stated in in_chunks(conn, sql, dois)
+    }
 
 
 def current_resolutions(conn: sqlite3.Connection, source: str) -> list[Resolution]:

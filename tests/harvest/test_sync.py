@@ -204,6 +204,18 @@ def test_what_a_search_no_longer_finds_is_kept_and_said(store: Store, go: Callab
     assert rows(store, f"select verdict from works where doi = '{STANGIER['DOI']}'") == [("include",)]
 
 
+def test_a_record_that_states_only_the_day_it_was_indexed_is_as_old_as_that(
+    store: Store, go: Callable[..., Outcome]
+) -> None:
+    record = MARKOWITZ | {"indexed": {"date-parts": [[2021, 5, 6]], "timestamp": 1620259200000}}
+    go(FakeRecordSource([], name="files"), take=[record])
+    older = record | {"title": ["Poorer"], "indexed": {"date-parts": [[2020, 1, 1]]}}
+    for again in (record, older):
+        outcome = go(FakeRecordSource([], name="files"), take=[again])
+        assert (outcome.written.changed, rows(store, "select * from counters")) == (0, [])
+    assert rows(store, "select title from works") == [(MARKOWITZ["title"][0],)]
+
+
 def test_a_file_never_replaces_what_was_indexed_later(store: Store, go: Callable[..., Outcome]) -> None:
     go(FakeRecordSource())
     older = MARKOWITZ | {"title": ["Poorer"], "indexed": {"date-time": "2020-01-01T00:00:00Z"}}
