@@ -71,8 +71,8 @@ def store_messages(store: Store, book: Taxonomy, messages: Iterable[Message], de
             raw, digest = serialise(item)
         except RecordError:
             continue
-        doi = doi_of(item)
-        assert doi is not None
+        if (doi := doi_of(item)) is None:
+            continue
         found = judge_record(RecordToJudge(doi, digest, raw, by_work.get(doi, ())), book, item)
         if found.rows is not None:
             records[doi] = found
