@@ -105,7 +105,7 @@ class WorkState:
 @dataclass(frozen=True, slots=True)
 class RunChanges:
     """The changes that a run announced, as its summary needs them: how many there are of each kind, the most serious first, and
-    the rows (see `read_queries.changes`) of the kinds that it does not only count."""
+    as rows (see `read_queries.changes`) those of all kinds but `ONLY_COUNTED`."""
 
     counts: dict[str, int] = field(default_factory=dict)
     named: list[dict[str, Any]] = field(default_factory=list)
@@ -164,9 +164,9 @@ def find_changes(
     return sorted(found, key=lambda change: (change.doi, KINDS.index(change.what)))
 
 
-def counts_by_kind(found: Iterable[Change | Mapping[str, str]]) -> dict[str, int]:
+def counts_by_kind(rows: Iterable[Mapping[str, str]]) -> dict[str, int]:
     """How many changes there are of each kind, the most serious first; kinds without one are left out."""
-    return in_order(Counter(change.what if isinstance(change, Change) else change["what"] for change in found))
+    return in_order(Counter(row["what"] for row in rows))
 
 
 def in_order(counts: Mapping[str, int]) -> dict[str, int]:

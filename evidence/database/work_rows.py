@@ -26,7 +26,11 @@ WORK_COLUMNS = tuple(
     references_deposited references_without_doi content cited_by basis
     """.split()  # noqa: SIM905 - one list to read beside the DDL
 )
-"""The columns of `works` that are written with a work, after its DOI. The first four are the text of the full-text index."""
+"""The columns of `works` that are written with a work, after its DOI."""
+TEXT_COLUMNS = 4
+"""So many of them, the first, are the text of the full-text index."""
+CITED_BY, GONE = map(WORK_COLUMNS.index, ("cited_by", "gone"))
+"""The places of these two among the columns."""
 _in_order = itemgetter(*WORK_COLUMNS)
 
 _COPIED = (

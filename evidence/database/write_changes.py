@@ -77,7 +77,7 @@ def announce(conn: sqlite3.Connection, run: int, apart: Collection[str]) -> dict
     changes there are of each kind."""
     counts: Counter[str] = Counter()
     for dois in _parts(conn, frozenset(apart)):
-        counts.update(change.what for change in _announce(conn, run, dois))
+        counts.update(change.what for change in _announce_part(conn, run, dois))
     conn.execute(
         "delete from unannounced where doi not in (select value from json_each(?))", (json.dumps(sorted(apart)),)
     )
@@ -98,7 +98,8 @@ def _parts(conn: sqlite3.Connection, apart: Collection[str]) -> Iterator[list[st
         yield part
 
 
-def _announce(conn: sqlite3.Connection, run: int, dois: Sequence[str]) -> list[changes_since_last_run.Change]:
+def _announce_part(conn: sqlite3.Connection, run: int, dois: Sequence[str]) -> list[changes_since_last_run.Change]:
+    """Write what changed of these works; returns the changes."""
     now = _current_states(conn, dois)
     targets = rows_for(conn, "select alias, doi from {j} join aliases on alias = j.value where last_run is null", dois)
     leading = rows_for(

@@ -23,9 +23,8 @@ from evidence.database.values_for_writer import (
     Sighting,
     Written,
 )
-from evidence.database.work_rows import WORK_COLUMNS
+from evidence.database.work_rows import CITED_BY
 
-_CITED_BY = WORK_COLUMNS.index("cited_by")
 _ABSENT = "select doi from absences where doi in ({}) and last_run is null"
 
 
@@ -74,7 +73,7 @@ def add_records(conn: sqlite3.Connection, run: int, records: Sequence[JudgedReco
     conn.executemany("insert into snapshots (doi, version, digest, message, first_run) values (?, ?, ?, ?, ?)", fresh)
     # A new record states when it was indexed, and nearly always how often it is cited.
     added = {doi for doi, *_ in fresh}
-    counts = [(r.doi,) for r in records if r.doi in added and r.rows is not None and r.rows.work[_CITED_BY] is not None]
+    counts = [(r.doi,) for r in records if r.doi in added and r.rows is not None and r.rows.work[CITED_BY] is not None]
     conn.executemany("delete from counters where doi = ?", counts)
     conn.executemany(
         "update counters set indexed = null where doi = ? and indexed is not null", [(doi,) for doi in added]

@@ -14,9 +14,9 @@ from typing import Any
 from evidence.data_model import Doi
 from evidence.database.sql_helpers import chunks, in_chunks, placeholders
 from evidence.database.values_for_writer import JudgedRecord, WorkRows
-from evidence.database.work_rows import WORK_COLUMNS
+from evidence.database.work_rows import CITED_BY, GONE, TEXT_COLUMNS, WORK_COLUMNS
 
-_COUNTED_AS_CHANGE = WORK_COLUMNS[: WORK_COLUMNS.index("gone") + 1]
+_COUNTED_AS_CHANGE = WORK_COLUMNS[: GONE + 1]
 """Columns that count as a change of a work. A work that is cited once more, or judged again with the same result, has not
 changed (`cited_by`, `basis`). Columns kept only for readers and exports do not count either: an upgrade that fills them would
 be a change of every work. Nor does a `content` that was not known before."""
@@ -30,10 +30,6 @@ _UPSERT_WORK = f"""
             then changed_run else excluded.changed_run end
     where ({", ".join(WORK_COLUMNS)}) is not ({", ".join("excluded." + c for c in WORK_COLUMNS)})
 """  # noqa: S608 - our own column names
-
-_TEXT = 4
-"""So many of these columns are the text of the full-text index."""
-_CITED_BY, _GONE = WORK_COLUMNS.index("cited_by"), WORK_COLUMNS.index("gone")
 
 _UPSERT_AUTHOR = """
     insert into authors (author, name, family, given, orcid, kind) values (?, ?, ?, ?, ?, ?)
@@ -70,7 +66,7 @@ def write_works(conn: sqlite3.Connection, run: int, records: Sequence[JudgedReco
     dois = list(found)
     old = _indexed_text(conn, dois)
     facts = _counts_and_absences(conn, dois)
-    new_text = {doi: rows.work[:_TEXT] for doi, rows in found.items()}
+    new_text = {doi: rows.work[:TEXT_COLUMNS] for doi, rows in found.items()}
     stale = sorted((rowid, *text) for doi, (rowid, text) in old.items() if new_text[doi] != text)
     conn.executemany(
         "insert into works_fts (works_fts, rowid, title, abstract, authors, container)"
@@ -87,9 +83,9 @@ def _as_today(rows: WorkRows, counted: int | None, gone: str | None) -> Sequence
     if counted is None and gone is None:  # nearly every work
         return rows.work
     values = list(rows.work)
-    values[_GONE] = gone
+    values[GONE] = gone
     if counted is not None:
-        values[_CITED_BY] = counted
+        values[CITED_BY] = counted
     return values
 
 
@@ -169,7 +165,6 @@ def _replace_children(conn: sqlite3.Connection, found: Mapping[Doi, WorkRows], k
         for table in (*_INSERT, "cites"):
             work = "said_by" if table == "updates" else "doi"
             conn.executemany(f"delete from {table} where {work} = ?", again)  # noqa: S608 - our own table names
-
     credits_now: dict[Credit, None] = dict.fromkeys(row[2:6] for rows in found.values() for row in rows.work_authors)
     removed = credits_before - credits_now.keys()
     lost = _lost_names(conn, removed)

@@ -497,6 +497,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     odd = STANGIER | {"author": "not a list"}
     outcome = go(FakeRecordSource([*OTHERS, odd]))
     assert rows(store, "select count(*) from works where first_run = ?", outcome.run) == [(outcome.written.new,)]
+    assert rows(store, "select count(*) from works where doi = ?", OLD) == [(0,)]
     assert outcome.written.rejects == 1
     assert not rejudge.any_stale(store, book, {})
     runs = rows(store, "select count(*) from runs")
@@ -515,6 +516,7 @@ def test_a_record_that_cannot_be_understood_is_tried_once(
     # Mended at Crossref, it is a new work.
     mended = go(FakeRecordSource([*OTHERS, STANGIER | {"indexed": {"date-time": "2026-11-24T09:00:00Z"}}]))
     assert mended.written.new == 1
+    assert rows(store, "select doi from works where first_run = ?", mended.run) == [(OLD,)]
     assert rows(store, "select * from unread") == []
 
 

@@ -215,7 +215,9 @@ def test_a_followed_list_and_its_works_are_read_from_files(
     outcome = go(config=small, files=files)
     assert (outcome.troubles, outcome.read, outcome.written.rejects) == ([], 5, 1)
     assert dict(outcome.citations) == {"resolved": 1, "matched": 1, "not-in-files": 1}
-    assert outcome.written.new == 2, "the work about malaria is not wanted"
+    assert outcome.written.new == 2
+    with reading(tmp_path / "a" / "evidence.db") as conn:
+        assert conn.execute("select count(*) from works where doi = ?", (MALARIA["DOI"],)).fetchone() == (0,)
     assert go("all", config=small, files=FileInput("files", (file,), everything=True)).citations == outcome.citations
     nowhere = tmp_path / "none.jsonl"
     nowhere.write_text(json.dumps(MARKOWITZ))

@@ -103,6 +103,7 @@ def test_a_changed_record_is_noticed_wherever_it_was_found_and_a_retraction_is_s
     }
     outcome = go(FakeRecordSource([LIPSITZ, FONAGY, MARKOWITZ, retracted]))
     assert outcome.written.changed == 1
+    assert rows(store, "select doi from snapshots where version = 2") == [(STANGIER["DOI"],)]
     assert sync_summary.sync_summary(outcome).startswith(f"NOTICE retraction of included work {STANGIER['DOI']}")
     assert rows(store, "select doi, notice from works where notice is not null") == [(STANGIER["DOI"], "retraction")]
     assert rows(store, "select count(*) from snapshots") == [(5,)]

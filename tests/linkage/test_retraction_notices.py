@@ -718,10 +718,13 @@ def test_a_sync_says_on_which_record_of_an_included_work_a_retraction_stands(go:
     run = store.start_run("judge", "0", "2026-11-25T00:00:00Z")
     store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {STUDY: "10.5555/twin"})
     found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:01Z")
+    told = "select what from changes where run = ? order by change"
     assert found == {"duplicate": 1, "verdict": 1}, "that another record represents the work is no notice"
+    assert store.conn.execute(told, (run,)).fetchall() == [("duplicate",), ("verdict",)]
     store.set_duplicates(run, [(STUDY, "10.5555/twin", "same", "rule", "")], {"10.5555/twin": STUDY})
     found = store.finish_run(run, "complete", {}, "2026-11-25T00:00:02Z")
     assert found == {"duplicate": 1, "verdict": 1}
+    assert store.conn.execute(told, (run,)).fetchall()[2:] == [("verdict",), ("duplicate",)]
     parted = tagging("10.5555/twin", SAME_WORK, STUDY, untag=True)
     store.append_decisions([parted])
     outcome = go(FakeRecordSource([study(), twin]))
