@@ -36,8 +36,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import duplicate_detection, page_times, reference_lists, store_records, synthetic_database
+from evidence.crossref.normalise import serialise
 from evidence.crossref.records_from_files import RecordFiles
-from evidence.data_model import Citation
+from evidence.data_model import Citation, Doi, RecordText
 from evidence.database.writer import open_store
 from evidence.harvest import rejudge, sync
 from evidence.harvest.progress import NoProgress
@@ -135,6 +136,13 @@ def records(size: int) -> Iterator[dict[str, Any]]:
         yield reference_lists.made_up_work(number, chance)
 
 
+def texts(size: int) -> Iterator[RecordText]:
+    """The same, as they are read from files."""
+    for record in records(size):
+        text, digest = serialise(record)
+        yield RecordText(Doi(record["DOI"]), digest, text)
+
+
 def parsing(_: Path, scratch: Path, size: int) -> dict[str, float]:
     file = scratch / "records.jsonl"
     with file.open("w") as out:
@@ -157,7 +165,7 @@ def landing(folder: Path, _: Path, size: int) -> dict[str, float]:
     def land() -> None:
         with open_store(db, db.with_suffix(".decisions")) as store:
             nowhere = Config(None, (), (), ())
-            sync.sync(nowhere, store, store_records.NoSource(), book, now=lambda: datetime.now(UTC), take=records(size))
+            sync.sync(nowhere, store, store_records.NoSource(), book, now=lambda: datetime.now(UTC), take=texts(size))
 
     return cost(land)
 

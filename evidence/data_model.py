@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NewType, Protocol
+from typing import Any, Literal, NamedTuple, NewType, Protocol
 
 Doi = NewType("Doi", str)
 """A DOI in canonical form: lower case, no prefix, as `doi.parse` makes it; or, of a work of an imported file that has none, its
@@ -388,6 +388,14 @@ class LookupResult:
     record_doi: Doi | None
     message: Message | None
     place: str | None = None
+
+
+class RecordText(NamedTuple):
+    """A record as it is stored: JSON text and its digest (see `crossref.normalise.serialise`), and the DOI that it states."""
+
+    doi: Doi
+    digest: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

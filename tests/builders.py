@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from evidence import doi as spelling
-from evidence.crossref.normalise import cited_by, indexed_at
-from evidence.data_model import Decision, Doi, LookupResult, Message, Page, Query, RecordStatus, Window
+from evidence.crossref.normalise import cited_by, doi_of, indexed_at, serialise
+from evidence.data_model import Decision, Doi, LookupResult, Message, Page, Query, RecordStatus, RecordText, Window
 from evidence.database.changes_since_last_run import ONLY_COUNTED, RunChanges, counts_by_kind
 from evidence.export import change_note, paste
 
@@ -118,6 +118,11 @@ MALARIA = message(
     2001,
 )
 WORKS: tuple[Message, ...] = (LIPSITZ, FONAGY, MARKOWITZ, STANGIER, MALARIA)
+
+
+def texts(messages: Iterable[Message]) -> list[RecordText]:
+    """Records as a file of records gives them."""
+    return [RecordText(doi, digest, text) for m in messages if (doi := doi_of(m)) for text, digest in [serialise(m)]]
 
 
 class FakeRecordSource:

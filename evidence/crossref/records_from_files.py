@@ -26,7 +26,7 @@ from typing import IO, Any, overload
 
 from evidence import plain_text
 from evidence.crossref import normalise
-from evidence.data_model import Doi, LookupResult, Message, Page, Query, RecordStatus, Window
+from evidence.data_model import Doi, LookupResult, Message, Page, Query, RecordStatus, RecordText, Window
 from evidence.errors import ConfigError, RecordError
 from evidence.http.json_body import parse_json
 
@@ -145,9 +145,11 @@ class RecordFiles:
             self._keep((), wanted, _Citations(map(_words, citations)), again=frozenset(self._at))
 
     @property
-    def kept_records(self) -> Sequence[Message]:
-        """Every record in the temporary file, loaded one at a time."""
-        return _Spooled(self, list(self._at))
+    def kept_records(self) -> Iterator[RecordText]:
+        """Every record in the temporary file, read one at a time."""
+        for doi in list(self._at):
+            _, digest, text = self._read(doi)
+            yield RecordText(doi, digest, text)
 
     def _keep(
         self,
@@ -179,7 +181,8 @@ class RecordFiles:
             self._titles.drop(self._at[doi])
         for query in found:
             self._hits[query].setdefault(doi)
-        raw = f"[{json.dumps(where)},{normalise.serialise_any(message)[0]}]".encode()
+        text, digest = _text_and_digest(message)
+        raw = f"{json.dumps(where)}\n{digest}\n{text}".encode()
         self._at[doi] = self._titles.add(doi, words)
         self._starts.append(self._spool.seek(0, 2))
         self._lengths.append(len(raw))
@@ -190,10 +193,23 @@ class RecordFiles:
 
     def _located(self, doi: Doi) -> tuple[str, Message]:
         """File and line of a kept record, and the record."""
+        where, _, text = self._read(doi)
+        return json.loads(where), json.loads(text)
+
+    def _read(self, doi: Doi) -> tuple[str, str, str]:
+        """File and line (as JSON), digest and text of a kept record."""
         number = self._at[doi]
         self._spool.seek(self._starts[number])
-        where, message = json.loads(self._spool.read(self._lengths[number]))
-        return where, message
+        where, digest, text = self._spool.read(self._lengths[number]).decode().split("\n")
+        return where, digest, text
+
+
+def _text_and_digest(message: Message) -> tuple[str, str]:
+    """The record as it would be stored, or what can be kept of it."""
+    try:
+        return normalise.serialise(message)
+    except RecordError:
+        return normalise.serialise(json.loads(normalise.serialise_any(message)[0]))
 
 
 class _Spooled(Sequence[Message]):

@@ -11,29 +11,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from evidence.crossref.normalise import (
-    cited_by,
-    doi_of,
-    indexed_at,
-    listed_aliases,
-    missing_doi_reason,
-    normalise,
-    serialise,
-    serialise_any,
-)
+from evidence.crossref.normalise import doi_of, normalise, serialise_any
 from evidence.crossref.records_from_files import Unreadable
-from evidence.data_model import Doi, LookupResult, Message, RecordSource, Resolution
+from evidence.data_model import Decision, Doi, LookupResult, Message, RecordSource, Resolution
 from evidence.database import read_queries
 from evidence.database.values_for_writer import Counted, HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting
 from evidence.database.writer import Store
 from evidence.doi import is_local
 from evidence.errors import RecordError
 from evidence.harvest import rejudge
-from evidence.harvest.judge_ahead import NOTHING_AHEAD, JudgedAhead
-from evidence.harvest.judge_records import RecordToJudge, judge_record
+from evidence.harvest.judge_records import RecordToJudge, judge_record, judged_record
+from evidence.harvest.read_record import ReadRecord
+from evidence.harvest.read_record import read as read_record
 from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import FILES_SOURCE
 from evidence.providers.combine import ProviderRecord
+from evidence.rules.taxonomy import Taxonomy
 
 
 def ingest(
@@ -51,26 +44,26 @@ def ingest(
     absent: Sequence[Doi] = (),
     present: Sequence[Doi] = (),
     confirmed: Collection[Doi] = (),
-    ahead: JudgedAhead = NOTHING_AHEAD,
+    read: Sequence[ReadRecord] = (),
 ) -> None:
     """Write what a page of `source` brought, and all that its aliases move, in one transaction.
 
     `rejects` were found on the way here; `places` says where a record was, in case it cannot be understood. `counted` are
     results of a light check; `absent` are the known works that Crossref has no record of, `present` those that it lists.
-    `confirmed` are DOIs that were looked up one by one and have a record of their own. `ahead` are records of the page that
-    other processes have judged meanwhile.
+    `confirmed` are DOIs that were looked up one by one and have a record of their own. `read` are records of the page that
+    were read before.
     """
-    listed = _aliases_listed(run, messages, confirmed)
-    moved = listed | _known_aliases(run, messages, sightings, resolutions, confirmed)
+    page_records = [*map(read_record, messages), *read]
+    listed = _aliases_listed(run, page_records, confirmed)
+    moved = listed | _known_aliases(run, page_records, sightings, resolutions, confirmed)
     moved = {alias: moved.get(doi, doi) for alias, doi in moved.items()}
-    messages = [message for message in messages if doi_of(message) not in moved]
+    page_records = [record for record in page_records if record.doi not in moved]
     sightings = [replace(s, doi=moved[s.doi]) if s.doi in moved else s for s in sightings]
     resolutions = [replace(r, doi=moved[r.doi]) if r.doi in moved else r for r in resolutions]
     moving = listed | dict(aliases)
-    arriving, targets, unusable = _alias_targets(run, messages, moving)
-    records, not_understood, unchanged = _judged(
-        run, [*messages, *arriving], moving if targets else {}, places or {}, ahead
-    )
+    arriving, targets, unusable = _alias_targets(run, page_records, moving)
+    arrived = [*page_records, *map(read_record, arriving)]
+    records, not_understood, unchanged = _judged(run, arrived, moving if targets else {}, places or {})
     records += _judged_again(run, targets - {record.doi for record in records}, moving)
     page = HarvestedPage(
         records,
@@ -81,7 +74,7 @@ def ingest(
         requests,
         counted=[*counted, *unchanged],
         absent=absent,
-        present=[*present, *filter(None, map(doi_of, messages))] if run.records.authoritative else (),
+        present=[*present, *(record.doi for record in page_records if record.doi)] if run.records.authoritative else (),
     )
     run.outcome.written += run.store.write_page(run.number, source, page)
 
@@ -126,39 +119,31 @@ def reject(run: SyncRun, message: object, requested: Doi) -> Reject:
     return Reject(digest, requested, reason, text, _place(run.records, requested))
 
 
-def _aliases_listed(run: SyncRun, messages: Sequence[Message], confirmed: Collection[Doi]) -> dict[Doi, Doi]:
+def _aliases_listed(run: SyncRun, records: Sequence[ReadRecord], confirmed: Collection[Doi]) -> dict[Doi, Doi]:
     """The aliases that records list, each with the DOI it leads to; of two records that list each other the first counts.
     A file does not overrule a record that was indexed after its own; a record that cannot be understood overrules none."""
     found: dict[Doi, Doi] = {}
-    for message in messages:
-        if not (names := listed_aliases(message)) or (doi := doi_of(message)) is None or not _is_understood(message):
+    for record in records:
+        if not (names := record.told.aliases) or (doi := record.doi) is None:
             continue
         held = {} if run.records.authoritative else read_queries.indexed_times(run.store.conn, names)
-        indexed = indexed_at(message) or ""
+        indexed = record.told.indexed or ""
         for name in names:
             if name not in confirmed and found.get(doi) != name and (held.get(name) or "") <= indexed:
                 found[name] = doi
     return found
 
 
-def _is_understood(message: Message) -> bool:
-    try:
-        normalise(message)
-    except RecordError:
-        return False
-    return True
-
-
 def _known_aliases(
     run: SyncRun,
-    messages: Sequence[Message],
+    records: Sequence[ReadRecord],
     sightings: Sequence[Sighting],
     resolutions: Sequence[Resolution],
     confirmed: Collection[Doi],
 ) -> dict[Doi, Doi]:
     """The DOIs of a page that are aliases of known works. A file may be older than the alias, and a list may show it for a
     while: only a DOI that was looked up by itself has a record of its own again."""
-    dois = {doi for message in messages if (doi := doi_of(message))} | {s.doi for s in sightings}
+    dois = {record.doi for record in records if record.doi} | {s.doi for s in sightings}
     dois |= {r.doi for r in resolutions if r.doi}
     moved = read_queries.alias_targets(run.store.conn, sorted(dois.difference(confirmed)))
     known = read_queries.indexed_times(run.store.conn, sorted(set(moved.values())))
@@ -168,66 +153,66 @@ def _known_aliases(
 
 
 def _alias_targets(
-    run: SyncRun, messages: Sequence[Message], moving: Mapping[Doi, Doi]
+    run: SyncRun, records: Sequence[ReadRecord], moving: Mapping[Doi, Doi]
 ) -> tuple[list[Message], set[Doi], list[Reject]]:
     """The works to which aliases lead known ones: their records where we have none yet, and their DOIs. They are written
     together with the alias, so that a work is never lost between two DOIs. Also what came instead of a record."""
     conn = run.store.conn
     targets = {moving.get(moving[doi], moving[doi]) for doi in read_queries.indexed_times(conn, sorted(moving))}
     targets = {read_queries.canonical_doi(conn, doi) for doi in targets}
-    known = {doi_of(message) for message in messages} | read_queries.indexed_times(conn, sorted(targets)).keys()
+    known = {record.doi for record in records} | read_queries.indexed_times(conn, sorted(targets)).keys()
     wanted = sorted(targets - known)
     results, rejects = look_up(run, wanted) if wanted else ([], [])
     return messages_of(results), targets, rejects
 
 
 def _judged(
-    run: SyncRun,
-    messages: Sequence[Message],
-    moving: Mapping[Doi, Doi],
-    places: Mapping[Doi, str],
-    ahead: JudgedAhead,
+    run: SyncRun, read: Sequence[ReadRecord], moving: Mapping[Doi, Doi], places: Mapping[Doi, str]
 ) -> tuple[list[JudgedRecord], list[Reject], list[Counted]]:
     """The records whose content is new, normalised and judged; those that cannot be understood, with the reason; and the
     new counts of those whose content did not change. `moving` are the aliases written with them, whose decisions count too."""
-    latest: dict[Doi, Message] = {}
+    latest: dict[Doi, ReadRecord] = {}
     rejects: list[Reject] = []
-    for message in messages:
-        if (doi := doi_of(message)) is None:
-            text, digest = serialise_any(message)
-            rejects.append(Reject(digest, None, missing_doi_reason(message), text))
+    for record in read:
+        if record.doi is None:
+            rejects.append(Reject(record.digest, None, record.problem or "", record.text))
         else:
-            latest[doi] = message
+            latest[record.doi] = record
     current = run.store.digests_and_bases(list(latest))
     held = read_queries.indexed_times(run.store.conn, list(latest))
     decisions = rejudge.decisions_by_work(run.store, moving) if moving else run.decisions
     added = _added(run, list(latest), moving)
     records = []
     counted: list[Counted] = []
-    for doi, message in latest.items():
-        if (to_judge := ahead.begun(doi, message)) is None:
-            try:
-                text, digest = serialise(message)
-            except RecordError as error:
-                text, digest = serialise_any(message)
-                rejects.append(Reject(digest, doi, str(error), text, places.get(doi) or _place(run.records, doi)))
-                continue
-            to_judge = RecordToJudge(doi, digest, text)
-        indexed, before = indexed_at(message), held.get(doi)
+    for doi, record in latest.items():
+        if record.problem is not None:
+            place = places.get(doi) or _place(run.records, doi)
+            rejects.append(Reject(record.digest, doi, record.problem, record.text, place))
+            continue
+        indexed, before = record.told.indexed, held.get(doi)
         if (indexed or "") < (before or ""):
             continue  # older than the current record (a file read after a harvest)
-        if current.get(doi, ("", ""))[0] == to_judge.digest:
+        if current.get(doi, ("", ""))[0] == record.digest:
             newly_indexed = indexed if indexed != before else None
             if newly_indexed or run.records.authoritative:
-                counted.append((doi, newly_indexed, cited_by(message)))
+                counted.append((doi, newly_indexed, record.told.cited_by))
             continue
-        full = replace(to_judge, decisions=decisions.get(doi, ()), added=tuple(added.get(doi, ())))
-        record = ahead.judged(full) or judge_record(full, run.taxonomy, message)
-        if record.rows is None:
+        judged = _judged_with_others(record, doi, decisions.get(doi, ()), tuple(added.get(doi, ())), run.taxonomy)
+        if judged.rows is None:
             place = places.get(doi) or _place(run.records, doi)
-            rejects.append(Reject(record.digest, doi, record.basis, record.message, place))
-        records.append(record)
+            rejects.append(Reject(judged.digest, doi, judged.basis, judged.message, place))
+        records.append(judged)
     return records, rejects, counted
+
+
+def _judged_with_others(
+    record: ReadRecord, doi: Doi, decisions: tuple[Decision, ...], added: tuple[ProviderRecord, ...], taxonomy: Taxonomy
+) -> JudgedRecord:
+    """A record judged with what people decided on its work and what other providers have."""
+    to_judge = RecordToJudge(doi, record.digest, record.text, decisions, added)
+    if record.told.made is not None and not decisions and not added:
+        return judged_record(to_judge, record.told.made)
+    return judge_record(to_judge, taxonomy, record.message)
 
 
 def _judged_again(run: SyncRun, dois: Collection[Doi], moving: Mapping[Doi, Doi]) -> list[JudgedRecord]:

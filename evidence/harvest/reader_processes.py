@@ -25,8 +25,9 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import IO, Any, TypeVar
 
-from evidence.data_model import Doi, Work
+from evidence.data_model import Doi, RecordText, Work
 from evidence.harvest.judge_records import Made, RecordToJudge, make
+from evidence.harvest.read_record import Told, tell
 from evidence.rules import taxonomy as taxonomies
 from evidence.rules.judge import PartialJudgement, judge_changed_values
 from evidence.rules.taxonomy import SCREEN, Taxonomy, TouchedTexts, ValueKey
@@ -85,6 +86,10 @@ class Reader:
     def made(self, records: Sequence[RecordToJudge]) -> list[Made]:
         """What is made of each of these records."""
         return [make(record, self.taxonomy) for record in records]
+
+    def told(self, records: Sequence[tuple[RecordText, bool]]) -> list[Told]:
+        """What each of these records says, and what is made of those that are new."""
+        return [tell(record, new, self.taxonomy) for record, new in records]
 
     def touched(self, works: Sequence[JudgedText]) -> list[Doi]:
         """Those of these works (DOI, title, abstract) whose judgement may be another now."""

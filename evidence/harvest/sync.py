@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from evidence import __version__
-from evidence.crossref.normalise import doi_of, serialise_any, title_and_abstract
-from evidence.data_model import Clock, Doi, Message, RecordSource, Resolution, iso_time
+from evidence.crossref.normalise import serialise_any, title_and_abstract
+from evidence.data_model import Clock, Doi, Message, RecordSource, RecordText, Resolution, iso_time
 from evidence.database import read_citations, read_queries
 from evidence.database.values_for_writer import Reject, SearchRequest, Sighting, SourceRow, SourceState
 from evidence.database.writer import Store
 from evidence.errors import SourceError, UnreadError
 from evidence.harvest import enrich, import_files, known_works, reference_lists, rejudge, standing_searches
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of, reject
-from evidence.harvest.judge_ahead import parts_judged_ahead
 from evidence.harvest.progress import NoProgress, Progress
+from evidence.harvest.read_ahead import read_ahead
 from evidence.harvest.reader_processes import reduce_garbage_collection
 from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, FileSource, ReferenceList, Search
@@ -46,7 +46,7 @@ def sync(
     now: Clock,
     progress: Progress | None = None,
     full: bool = False,
-    take: Iterable[Message] = (),
+    take: Iterable[RecordText] = (),
     providers: Sequence[Provider] = (),
     backfill: Mapping[str, Any] | None = None,
     partly: bool = False,
@@ -360,15 +360,16 @@ def _request(run: SyncRun, source: Search, sweep: standing_searches.SearchPage) 
 # ---------------------------------------------------------------------- files and known works
 
 
-def _take(run: SyncRun, take: Iterable[Message]) -> None:
+def _take(run: SyncRun, take: Iterable[RecordText]) -> None:
     parts = _parts(take, standing_searches.PART)
-    for part, ahead in parts_judged_ahead(parts, run.store, run.taxonomy):
-        sightings = [Sighting(doi, "file") for message in part if (doi := doi_of(message))]
-        ingest(run, FILES_SOURCE, part, sightings, ahead=ahead)
+    for read in read_ahead(parts, run.store, run.taxonomy):
+        records = read()
+        sightings = [Sighting(record.doi, "file") for record in records if record.doi]
+        ingest(run, FILES_SOURCE, sightings=sightings, read=records)
 
 
-def _parts(items: Iterable[Message], size: int) -> Iterator[list[Message]]:
-    part: list[Message] = []
+def _parts(items: Iterable[RecordText], size: int) -> Iterator[list[RecordText]]:
+    part: list[RecordText] = []
     for item in items:
         part.append(item)
         if len(part) == size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from evidence import strict_yaml
-from evidence.data_model import Doi
+from evidence.data_model import Doi, Message
 from evidence.database import prisma_flow, read_queries
 from evidence.database.connection import reading
 from evidence.database.select_works import asked_days
@@ -25,7 +25,7 @@ from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.sources import FileSource, Imported, Method
 from evidence.review.record_decision import add_decisions
 from evidence.rules.taxonomy import Taxonomy
-from tests.builders import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message, person
+from tests.builders import FONAGY, LIPSITZ, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message, person, texts
 from tests.command_line import runner
 from tests.loopback import LoopbackCrossref
 
@@ -102,10 +102,10 @@ def bring(db: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Callable[.
 def go(db: Path, book: Taxonomy, clock: Callable[[], datetime]) -> Callable[..., Outcome]:
     """A sync from records in memory."""
 
-    def run(records: FakeRecordSource, text: str = "", **more: Any) -> Outcome:
+    def run(records: FakeRecordSource, text: str = "", take: Sequence[Message] = (), **more: Any) -> Outcome:
         config = sources.check(strict_yaml.parse(text or LISTED, "sources.yaml"))
         with open_store(db) as opened:
-            return stages.sync(config, opened, records, book, now=clock, **more)
+            return stages.sync(config, opened, records, book, now=clock, take=texts(take), **more)
 
     return run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -42,6 +42,7 @@ from tests.builders import (
     decision,
     message,
     tagging,
+    texts,
 )
 from tests.database.test_writer import JUDGED, dump, record
 from tests.database.test_writer import run as start
@@ -56,8 +57,8 @@ KEPT = ("runs", "requests")
 
 @pytest.fixture
 def go(store: Store, small: Config, book: Taxonomy, clock: Clock) -> Callable[..., Outcome]:
-    def run(crossref: FakeRecordSource, config: Config = small, **more: Any) -> Outcome:
-        return sync(config, store, crossref, book, now=clock, **more)
+    def run(crossref: FakeRecordSource, config: Config = small, take: Sequence[Message] = (), **more: Any) -> Outcome:
+        return sync(config, store, crossref, book, now=clock, take=texts(take), **more)
 
     return run
 
@@ -690,7 +691,7 @@ def test_after_any_history_each_work_is_here_once_under_its_doi(
         for what, n in steps:
             if what == "file":
                 taken = list(world.crossref().messages.values())
-                go(FakeRecordSource(taken, name="files"), take=taken)
+                go(FakeRecordSource(taken, name="files"), take=texts(taken))
                 continue
             world.step(what, n)
             go(world.crossref(), full=True)

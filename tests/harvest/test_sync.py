@@ -17,12 +17,16 @@ from evidence import strict_yaml
 from evidence.data_model import SAME_WORK, Doi, LookupResult, Message, Page, Query, Window
 from evidence.database import read_queries
 from evidence.database.select_works import Selection, selected_works
+from evidence.database.values_for_writer import SourceRow
 from evidence.database.writer import Store, open_store
 from evidence.errors import UnavailableError
 from evidence.export import prisma_report, status_report, sync_summary
 from evidence.harvest import sources
-from evidence.harvest.run_outcome import Outcome
-from evidence.harvest.sources import Config, ReferenceList, Search
+from evidence.harvest.ingest import ingest
+from evidence.harvest.progress import NoProgress
+from evidence.harvest.rejudge import facet_rows
+from evidence.harvest.run_outcome import Outcome, SyncRun
+from evidence.harvest.sources import FILES_SOURCE, Config, ReferenceList, Search
 from evidence.harvest.sync import sync
 from evidence.rules.taxonomy import Taxonomy
 from tests.builders import (
@@ -37,6 +41,7 @@ from tests.builders import (
     decision,
     message,
     tagging,
+    texts,
 )
 from tests.database.test_writer import dump
 from tests.harvest.test_standing_searches import a_world, hits
@@ -48,8 +53,8 @@ Clock = Callable[[], datetime]
 def go(store: Store, small: Config, book: Taxonomy, clock: Clock) -> Callable[..., Outcome]:
     """Run a sync; `go(crossref, take=…, full=…)`."""
 
-    def run(crossref: FakeRecordSource, config: Config = small, **more: Any) -> Outcome:
-        return sync(config, store, crossref, book, now=clock, **more)
+    def run(crossref: FakeRecordSource, config: Config = small, take: Sequence[Message] = (), **more: Any) -> Outcome:
+        return sync(config, store, crossref, book, now=clock, take=texts(take), **more)
 
     return run
 
@@ -248,10 +253,14 @@ def test_decisions_beat_rules_and_survive_every_run(store: Store, go: Callable[.
 
 
 def test_a_record_that_cannot_be_understood_goes_to_rejects_and_the_run_goes_on(
-    store: Store, go: Callable[..., Outcome]
+    store: Store, book: Taxonomy, clock: Clock
 ) -> None:
     odd: Message = {"title": ["Without a DOI"], "indexed": {"date-time": "2026-11-01T00:00:00Z"}}
-    outcome = go(FakeRecordSource([], name="files"), take=[odd, MARKOWITZ])
+    source, outcome = FakeRecordSource([], name="files"), Outcome(store.start_run("files", "1", "2026-11-24T12:00:00Z"))
+    run = SyncRun(outcome.run, store, source, book, clock, clock(), {}, NoProgress(), False, outcome)
+    store.register_sources(outcome.run, [SourceRow(FILES_SOURCE, "files", "Files", "{}")])
+    store.set_facets(facet_rows(book))
+    ingest(run, FILES_SOURCE, [odd, MARKOWITZ])
     assert outcome.written.new == 1
     assert rows(store, "select doi from works") == [(MARKOWITZ["DOI"],)]
     assert outcome.written.rejects == 1

@@ -49,7 +49,7 @@ from evidence.review.record_decision import import_decisions
 from evidence.rules import taxonomy
 from evidence.rules.screen import screen
 from evidence.rules.taxonomy import Taxonomy
-from tests.builders import FONAGY, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message
+from tests.builders import FONAGY, MALARIA, MARKOWITZ, STANGIER, FakeRecordSource, message, texts
 from tests.whole.test_two_reviewers import CONFIG, COPY, TWIN, Clock, Review
 
 pytestmark = pytest.mark.slow
@@ -450,7 +450,7 @@ class Histories(RuleBasedStateMachine):
             crossref = FakeRecordSource(list(self.world.values()))
             crossref.aliases = dict(self.moves)
             outcome = sync(
-                CONFIG, store, crossref, here.book, now=here.clock, full=True, take=list(self.world.values())
+                CONFIG, store, crossref, here.book, now=here.clock, full=True, take=texts(self.world.values())
             )
         assert outcome.outcome == "complete"
         here.settled = True
@@ -581,7 +581,7 @@ def first_harvest() -> Path:
     review = Review(folder, books()[0], lambda: datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=next(moments)))
     first = [WORLD[doi] for doi in AT_FIRST]
     with open_store(review.db) as store:
-        sync(CONFIG, store, FakeRecordSource(first), review.book, now=review.clock, full=True, take=first)
+        sync(CONFIG, store, FakeRecordSource(first), review.book, now=review.clock, full=True, take=texts(first))
     return review.db
 
 

@@ -24,7 +24,7 @@ from evidence.harvest.sync import sync
 from evidence.review import decisions_csv
 from evidence.review.record_decision import add_decisions, import_decisions
 from evidence.rules.taxonomy import Taxonomy
-from tests.builders import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, tagging
+from tests.builders import LIPSITZ, MALARIA, MARKOWITZ, SMALL_YAML, STANGIER, WORKS, FakeRecordSource, tagging, texts
 
 Clock = Callable[[], datetime]
 DOI = Doi(str(STANGIER["DOI"]))
@@ -323,7 +323,7 @@ def decided_pair(review: Review, one: str, other: str) -> tuple[str, str]:
 def test_the_reason_of_a_pair_names_what_it_overrules_and_why_it_is_not_joined(review: Review) -> None:
     excluded, third = str(MALARIA["DOI"]), str(MARKOWITZ["DOI"])
     with open_store(review.db) as store:
-        sync(CONFIG, store, FakeRecordSource(WORKS), review.book, now=review.clock, full=True, take=[MALARIA])
+        sync(CONFIG, store, FakeRecordSource(WORKS), review.book, now=review.clock, full=True, take=texts([MALARIA]))
     review.decide(DOI, tags=[(SAME_WORK, excluded)])
     assert decided_pair(review, DOI, excluded) == ("same", f"A: why (Not joined: {excluded} is excluded.)")
     assert review.judge() == 0  # and it stays so
@@ -354,7 +354,15 @@ def test_a_pair_of_which_one_record_is_not_here_is_listed(
 def test_a_database_that_is_made_anew_asks_for_every_work_that_was_decided_on(review: Review) -> None:
     """No source leads to the one any more, and of the other an old DOI is all that the decisions know."""
     with open_store(review.db) as store:
-        sync(CONFIG, store, FakeRecordSource([*WORKS, TWIN]), review.book, now=review.clock, full=True, take=[MALARIA])
+        sync(
+            CONFIG,
+            store,
+            FakeRecordSource([*WORKS, TWIN]),
+            review.book,
+            now=review.clock,
+            full=True,
+            take=texts([MALARIA]),
+        )
     review.decide(str(MALARIA["DOI"]), "include")
     review.decide(COPY, "exclude")
     review.db.unlink()

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from evidence.data_model import Doi, Message
-from evidence.database.work_rows import WORK_COLUMNS
 from evidence.database.writer import Store, open_store
-from evidence.harvest import judge_ahead, reader_processes, standing_searches
+from evidence.harvest import reader_processes, standing_searches
 from evidence.harvest import rejudge as rejudge_module
 from evidence.harvest.judge_records import RecordToJudge
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
@@ -78,21 +77,28 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def counted(self: Any, question: Any, works: Sequence[Any]) -> list[Any]:
         found: list[Any] = answer(self, question, works)
-        others[question.__name__] += len(works)
+        others["made"] += judged_of(works)
         return found
 
-    made = Reader.made
+    def judged_of(works: Sequence[Any]) -> int:
+        """How many of the works are judged, and not only read."""
+        return len(works) if isinstance(works[0], RecordToJudge) else sum(new for _, new in works)
 
-    def here(reader: Reader, works: Sequence[RecordToJudge]) -> list[Any]:
-        others["here"] += len(works)
-        return made(reader, works)
+    def counted_here(name: str) -> None:
+        asked = getattr(Reader, name)
 
-    here.__name__ = "made"
-    monkeypatch.setattr(Reader, "made", here)
+        def here(reader: Reader, works: Sequence[Any]) -> list[Any]:
+            others["here"] += judged_of(works)
+            return asked(reader, works)  # type: ignore[no-any-return]
+
+        here.__name__ = name
+        monkeypatch.setattr(Reader, name, here)
+
+    counted_here("made")
+    counted_here("told")
     monkeypatch.setattr(reader_processes._Process, "answer", counted)
     monkeypatch.setattr(reader_processes, "CHUNK", 9)
-    for module in (reader_processes, judge_ahead):
-        monkeypatch.setattr(module, "FROM_RECORDS", 1)
+    monkeypatch.setattr(reader_processes, "FROM_RECORDS", 1)
     monkeypatch.setattr(rejudge_module, "JUDGE_PART", 25)
     monkeypatch.setattr(standing_searches, "PART", 25)
 
@@ -189,20 +195,16 @@ def test_a_notice_that_shows_itself_meanwhile_is_judged_as_one(
     )
 
 
-def test_what_others_judged_is_used_for_exactly_that_record(tmp_path: Path, book: Taxonomy, processes: Any) -> None:
-    begun = judge_ahead.JudgedAhead(
-        {}, lambda: pytest.fail("nobody is asked about records whose judging has not begun")
-    )
-    assert begun.judged(RecordToJudge(decision(STUDY).doi, "digest", "{}")) is None
-    processes(0)
-    record = message(STUDY, "Interpersonal psychotherapy at sea", 2019)
-    with open_store(tmp_path / "evidence.db") as store:
-        ahead = judge_ahead._begin([record], store, reader_processes.Readers(Reader(book, {}), 0))
-    asked = ahead.begun(decision(STUDY).doi, record)
-    assert asked is not None
-    assert ahead.begun(decision(STUDY).doi, dict(record)) is None  # another record of the same work
-    assert ahead.judged(RecordToJudge(asked.doi, asked.digest, asked.message, (decision(STUDY),))) is None
-    done = ahead.judged(asked)
-    assert done is not None
-    assert done.rows is not None
-    assert dict(zip(WORK_COLUMNS, done.rows.work, strict=True))["verdict"] == "include"
+@pytest.mark.parametrize("number", PROCESSES)
+def test_what_others_made_is_not_used_where_a_person_decided(
+    tmp_path: Path, book: Taxonomy, processes: Any, number: int
+) -> None:
+    """Other processes do not know the decision."""
+    processes(number)
+    db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
+    with open_store(db, ledger) as store:
+        store.append_decisions([decision(STUDY, "exclude")])
+    sync(tmp_path, "first", [message(STUDY, "Interpersonal psychotherapy at sea", 2019), *records()[1:5]], book)
+    with open_store(db, ledger) as store:
+        found = store.conn.execute("select verdict, decided from works where doi = ?", (STUDY,)).fetchone()
+    assert found == ("exclude", "person")
