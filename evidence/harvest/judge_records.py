@@ -6,7 +6,6 @@ The answer is the same in whatever process. May not open a database.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -17,6 +16,7 @@ from evidence.data_model import Decision, Doi, Message
 from evidence.database.values_for_writer import JudgedRecord, WorkRows
 from evidence.database.work_rows import rows_of
 from evidence.errors import RecordError
+from evidence.http.json_body import parse_json
 from evidence.providers.combine import ProviderRecord, combine
 from evidence.rules.judge import judge
 from evidence.rules.taxonomy import Taxonomy
@@ -53,7 +53,7 @@ def judged_record(record: RecordToJudge, made: Made) -> JudgedRecord:
 def make(record: RecordToJudge, taxonomy: Taxonomy, message: Message | None = None) -> Made:
     """What is made of the record, without the record: the answer of another process."""
     try:
-        work = combine(normalise(json.loads(record.message) if message is None else message), record.added)
+        work = combine(normalise(parse_json(record.message.encode()) if message is None else message), record.added)
     except RecordError as error:
         return None, str(error)
     if record.notice_of is not None:

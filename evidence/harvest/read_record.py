@@ -5,7 +5,6 @@ The answer is the same in whatever process. May not open a database.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from evidence.crossref.normalise import (
 from evidence.data_model import Doi, Message, RecordText
 from evidence.errors import RecordError
 from evidence.harvest.judge_records import Made, RecordToJudge, make
+from evidence.http.json_body import parse_json
 from evidence.rules.taxonomy import Taxonomy
 
 
@@ -66,7 +66,7 @@ def read(message: Message) -> ReadRecord:
 
 def tell(record: RecordText, new: bool, taxonomy: Taxonomy) -> Told:
     """What the text of a record says, and if its content is `new`, what is made of it."""
-    message = json.loads(record.text)
+    message = parse_json(record.text.encode())
     if not new:
         return _told(message)
     made = make(RecordToJudge(record.doi, record.digest, record.text), taxonomy, message)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import orjson
-
 from evidence.crossref import normalise
 from evidence.crossref.public_data_file import Part, blocks
 from evidence.crossref.records_from_files import Unreadable, entries_of
@@ -96,8 +94,6 @@ class Scanner:
 
     def _take(self, line: bytes, where: str, scanned: ScannedPart) -> bool:
         """Keep what is wanted of a line; False where it is no JSON."""
-        if (quick := _quick(line)) is not None and not self._may_be_wanted(quick):
-            return True
         try:
             value = parse_json(line)
         except (ValueError, RecursionError):
@@ -113,13 +109,6 @@ class Scanner:
                 scanned.found.append(FoundRecord(place, normalise.serialise_any(entry)[0]))
         return True
 
-    def _may_be_wanted(self, message: Message) -> bool:
-        """Whether a record, parsed quickly, needs to be judged. Most that the filter lets pass only cite what is wanted."""
-        if "DOI" not in message:
-            return True
-        _, wanted = self._judged(message)
-        return wanted
-
     def _judged(self, message: Message) -> tuple[bool, bool]:
         """Whether a record matches a search, and whether it is wanted at all. One whose text cannot be read is: whoever
         ingests it keeps it with the reason."""
@@ -132,15 +121,6 @@ class Scanner:
             return False, wanted
         matches = any(matcher.accepts(message, title, abstract) for matcher in self._matchers)
         return matches, wanted or matches
-
-
-def _quick(line: bytes) -> Message | None:
-    """A record as most JSON is read, six times as fast; None where the reader of odd JSON is needed."""
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _examine(block: bytes, first: int) -> tuple[int, list[int]]:

@@ -10,6 +10,8 @@ import math
 import re
 from typing import Any, Final
 
+import orjson
+
 from evidence.http.failures import AttemptError
 
 MAX_ERROR_TEXT: Final = 600
@@ -20,6 +22,11 @@ MAX_DIGITS: Final = 4_000
 
 MAX_DEPTH: Final = 200
 """Levels of objects and lists that are read as such, where there are too many to read."""
+
+_LONG_NUMBER: Final = b"0" * 19
+_DIGITS_AS_NOUGHTS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_WRITTEN_LEVELS: Final = 250
+"""orjson writes some more levels of objects and lists than this, and no deeper ones."""
 
 _NESTING = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -72,6 +79,28 @@ def parse_json(body: bytes) -> Any:
     `NaN`, `Infinity` and `1e999`, which JSON does not have, become null, a whole number of thousands of digits and
     what is nested deeper than `MAX_DEPTH` become their text.
     """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _parsed_with_care(body)
+    return _parsed_with_care(body) if _may_be_misread(body, value) else value
+
+
+def _may_be_misread(body: bytes, value: object) -> bool:
+    """Whether the quick reader may have read something otherwise: it makes a fraction of a whole number of more than 64 bits, and
+    it reads deeper than Python can go."""
+    if _LONG_NUMBER in body.translate(_DIGITS_AS_NOUGHTS):
+        return True
+    if body.count(b"{") + body.count(b"[") <= _WRITTEN_LEVELS:
+        return False
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return True
+    return False
+
+
+def _parsed_with_care(body: bytes) -> Any:
     text = _whole_characters(body).decode("utf-8-sig", "replace")
     try:
         return json.loads(text, parse_constant=_no_number, parse_float=_number)

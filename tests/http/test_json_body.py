@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -53,6 +54,38 @@ def test_what_is_nested_too_deep_is_kept_as_its_text() -> None:
         levels, inside = levels + 1, inside[0]
     assert levels == json_body.MAX_DEPTH - 2
     assert "[" * levels + inside + "]" * levels == deep.decode()
+
+
+NUMBERS = st.one_of(
+    st.integers(),
+    st.integers(2**63 - 2, 2**64 + 2),
+    st.integers(-(2**63) - 2, -(2**63) + 2),
+    st.floats(),
+    st.sampled_from([10**18, 10**19, 10**30, -0.0, 1e22, 5e-324]),
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBERS, st.text(), st.text("0123456789", min_size=15, max_size=25)),
+    lambda inside: st.lists(inside) | st.dictionaries(st.text(max_size=3), inside),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(VALUES, st.booleans(), st.integers(0, 600), st.integers(0), st.binary(max_size=2))
+def test_the_quick_reader_reads_what_the_careful_one_reads(
+    value: Any, escaped: bool, levels: int, place: int, odd: bytes
+) -> None:
+    """Nested so deep, and with some bytes in any place."""
+    body = b"[" * levels + json.dumps(value, ensure_ascii=escaped).encode(errors="surrogatepass") + b"]" * levels
+    place %= len(body) + 1
+    for sent in (body, body[:place] + odd + body[place:]):
+        try:
+            expected = json_body._parsed_with_care(sent)
+        except (ValueError, RecursionError) as error:
+            with pytest.raises(type(error)):
+                json_body.parse_json(sent)
+        else:
+            # The texts tell 1 from 1.0 and from true.
+            assert repr(json_body.parse_json(sent)) == repr(expected)
 
 
 @pytest.mark.parametrize(
