@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence.crossref import normalise, records_from_files
+from evidence.crossref.entries_of_files import title_words
 from evidence.crossref.normalise import doi_of
 from evidence.crossref.records_from_files import RecordFiles
 from evidence.data_model import Citation, Doi, Message, Page, Query, RecordSource, Resolution, Window, Work
@@ -121,8 +122,8 @@ def timed(
 
 def same_candidates(records: Sequence[Message], texts: Sequence[str], every: int) -> bool:
     """Whether the index finds the same candidate records for the citations as comparing each with each; prints both times."""
-    titles = [records_from_files._words(normalise.title_and_abstract(record)[0] or "") for record in records]
-    cited = list(map(records_from_files._words, texts))
+    titles = [title_words(normalise.title_and_abstract(record)[0] or "") for record in records]
+    cited = list(map(title_words, texts))
     began = time.process_time()
     index = records_from_files._Citations(cited)
     found = [index.may_mean(words) for words in titles]
@@ -148,11 +149,11 @@ class Exhaustive(RecordFiles):
     """Record files without an index: compares each citation with every record."""
 
     def scan(self, query: Query, window: Window | None = None, offset: int = 0, *, by_creation: bool = False) -> Page:
-        wanted = records_from_files._words(" ".join(value for _, value in query.fields))
+        wanted = title_words(" ".join(value for _, value in query.fields))
         ranked: list[tuple[float, Doi]] = []
         for doi in self._at:
             title, _ = normalise.title_and_abstract(self._load(doi))
-            words = records_from_files._words(title or "")
+            words = title_words(title or "")
             if words and (shared := len(words & wanted)):
                 ranked.append((shared / len(words) + shared / 100, doi))
         best = sorted(ranked, key=lambda pair: (-pair[0], pair[1]))[: query.rows]

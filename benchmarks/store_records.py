@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from evidence.database.writer import open_store
 from evidence.harvest import rejudge
 from evidence.harvest import sync as stages
 from evidence.harvest.deduplicate import find_duplicates
-from evidence.harvest.reader_processes import cores
+from evidence.harvest.read_ahead import look_ahead
+from evidence.harvest.reader_processes import RecordReaders, cores
 from evidence.harvest.sources import Config
 from evidence.rules import taxonomy
 
@@ -162,11 +164,16 @@ def tracker(folder: Path, raw: Path, count: int) -> Tracker:
             yield record
 
     start = Seconds.now()
-    with RecordFiles([raw], everything=True) as files:
+    readers = RecordReaders(book)
+    with (
+        readers,
+        RecordFiles([raw], everything=True, looks=partial(look_ahead, readers=readers, everything=True)) as files,
+    ):
         read = Seconds.now()
         with open_store(folder / "evidence.db") as store:
             nowhere = Config(None, (), (), ())
-            stages.sync(nowhere, store, NoSource(), book, now=lambda: datetime.now(UTC), take=kept(files))
+            now = lambda: datetime.now(UTC)  # noqa: E731
+            stages.sync(nowhere, store, NoSource(), book, now=now, take=kept(files), readers=readers)
     return Tracker(read - start, Seconds.now() - read - duplicates, duplicates, memory)
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from evidence import page_ranges
+from evidence.crossref.entries_of_files import read_records
 from evidence.crossref.normalise import normalise
-from evidence.crossref.records_from_files import read_records
 from evidence.data_model import Author, Work
 from evidence.rules import topic
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from evidence.crossref.entries_of_files import read_records
 from evidence.crossref.normalise import doi_of
-from evidence.crossref.records_from_files import read_records
 from evidence.evaluation.metrics import wilson
 from evidence.harvest import check_references
 from evidence.harvest.check_references import CheckedReference

@@ -188,6 +188,14 @@ def serialise(message: Message) -> tuple[str, str]:
     return (content[:-1] + comma + volatile[1:]).decode(), digest
 
 
+def serialise_whole(message: Message) -> tuple[str, str]:
+    """The record as JSON text, and its digest; of one that cannot be written whole, what can be kept of it."""
+    try:
+        return serialise(message)
+    except RecordError:
+        return serialise(json.loads(serialise_any(message)[0]))
+
+
 def serialise_any(item: object) -> tuple[str, str]:
     """Any value in place of a record, as JSON text, and a digest to recognise it. Never an error: of an object that cannot be
     written whole, every field is kept that can be."""

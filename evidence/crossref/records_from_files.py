@@ -1,67 +1,64 @@
 """Crossref records from files: a record source like the client, without a network.
 
-It reads JSON Lines (plain or gzip), the older `{"items": […]}` files of Crossref's public data file, saved responses of the API,
-and plain lists. One pass over the files copies the records that will be requested to a temporary file; only their positions and
-an index of their titles' words stay in memory, so a file of any size can be read. May not judge a record or write a database.
+One pass over the files (`entries_of_files`) copies the records that will be requested to a temporary file; only their positions
+and an index of their titles' words stay in memory, so a file of any size can be read. May not judge a record or write a database.
 """
 
 from __future__ import annotations
 
-import gzip
 import heapq
 import json
 import math
-import re
 import tempfile
 from array import array
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import islice
 from operator import and_
 from pathlib import Path
-from typing import IO, Any, overload
+from typing import IO, overload
 
-from evidence import plain_text
 from evidence.crossref import normalise
+from evidence.crossref.entries_of_files import (
+    Accepts,
+    LookedAt,
+    RawLine,
+    Unreadable,
+    lines_of,
+    look,
+    parts_of,
+    title_words,
+)
 from evidence.data_model import Doi, LookupResult, Message, Page, Query, RecordStatus, RecordText, Window
-from evidence.errors import ConfigError, RecordError
-from evidence.http.json_body import parse_json
 
 SNAPSHOT = "records.jsonl.gz"
 _BATCH = 50
-_WORD = re.compile(r"[^\W\d_]{4,}|\d{4}")
 _ENOUGH_OF_A_TITLE = 0.8
 _RARE = 256
 """A word that fewer than one record in so many has is rare."""
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A line or entry that is no record or cannot be read: file and line, reason, text, and DOI if any."""
-
-    where: str
-    reason: str
-    text: str
-    doi: Doi | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ExpectedQuery:
-    """A search that will be run: `accepts(message, title, abstract)` says whether a record matches."""
+    """A search that will be run: `accepts` says whether a record matches."""
 
     query: Query
-    accepts: Callable[[Message, str | None, str | None], bool]
+    accepts: Accepts
+
+
+Parts = Iterable[list[RawLine]]
+Looks = Callable[[Parts], Iterable[Iterable[Iterable[LookedAt | Unreadable]]]]
+"""What looks at the lines of each part (`entries_of_files.look`, with the searches that will be run), in their order."""
 
 
 class RecordFiles:
     """A record source over files (see `data_model.RecordSource`). Use as a context manager: the temporary file goes with it.
 
     `dois` are the works that will be looked up, `citations` the texts that will be searched for without a DOI, and
-    `everything` keeps every record. `located` gives the records, each with its place, where they are not in `paths`. ConfigError
-    when a file is missing or holds no JSON.
+    `everything` keeps every record. `lines` gives the records where they are not in `paths`. `looks` looks at them, in other
+    processes where these are many. ConfigError when a file is missing or holds no JSON.
     """
 
     authoritative = False
@@ -75,10 +72,14 @@ class RecordFiles:
         dois: Collection[Doi] = (),
         citations: Sequence[str] = (),
         everything: bool = False,
-        located: Callable[[], Iterator[tuple[str, Message | Unreadable]]] | None = None,
+        lines: Callable[[], Iterable[RawLine]] | None = None,
+        looks: Looks | None = None,
     ) -> None:
         self.name = name
-        self._located_entries = located or partial(_read_all, tuple(paths))
+        self._lines = lines or partial(lines_of, tuple(paths))
+        self._queries = [question.query for question in questions]
+        self._look = partial(look, searches=[question.accepts for question in questions])
+        self._looks: Looks = looks or (lambda parts: (map(self._look, part) for part in parts))
         self._everything = everything
         self.requests = self.bytes = 0
         self.date = None
@@ -92,7 +93,7 @@ class RecordFiles:
         self._hits: dict[Query, dict[Doi, None]] = {question.query: {} for question in questions}
         self._titles = _Titles()
         try:
-            self._keep(questions, frozenset(dois), _Citations(map(_words, citations)))
+            self._keep(frozenset(dois), _Citations(map(title_words, citations)))
         except BaseException:
             self._spool.close()
             raise
@@ -130,7 +131,7 @@ class RecordFiles:
         if query in self._hits:
             hits = list(self._hits[query])
             return Page(_Spooled(self, hits), len(hits))
-        best = self._titles.best(_words(" ".join(value for _, value in query.fields)), query.rows)
+        best = self._titles.best(title_words(" ".join(value for _, value in query.fields)), query.rows)
         return Page(_Ranked(self, best), len(best), tuple(best))
 
     def agency(self, doi: Doi) -> str | None:
@@ -142,7 +143,7 @@ class RecordFiles:
         reference list is followed. Nothing is counted or reported again."""
         if not self._everything:
             wanted = frozenset(dois) - self._at.keys()
-            self._keep((), wanted, _Citations(map(_words, citations)), again=frozenset(self._at))
+            self._keep(wanted, _Citations(map(title_words, citations)), again=frozenset(self._at))
 
     @property
     def kept_records(self) -> Iterator[RecordText]:
@@ -151,39 +152,45 @@ class RecordFiles:
             _, digest, text = self._read(doi)
             yield RecordText(doi, digest, text)
 
-    def _keep(
-        self,
-        questions: Sequence[ExpectedQuery],
-        dois: frozenset[Doi],
-        citations: _Citations,
-        again: frozenset[Doi] | None = None,
-    ) -> None:
+    def _keep(self, dois: frozenset[Doi], citations: _Citations, again: frozenset[Doi] | None = None) -> None:
         """One pass over the files. In a second one `again` are the DOIs that the first kept."""
-        for where, entry in self._located_entries():
-            doi = None if isinstance(entry, Unreadable) else normalise.doi_of(entry)
-            if again and doi in again:
-                continue
-            looked = _inspect(where, entry, doi, questions)
-            if again is None:
-                self.read_count += 1
-                self.unreadable += [looked] if isinstance(looked, Unreadable) else []
-            if isinstance(entry, Unreadable) or isinstance(looked, Unreadable) or doi is None:
-                continue
-            words, found = looked
-            if self._everything or found or doi in dois or citations.may_mean(words):
-                self._put(doi, entry, found, words, where)
+        given: deque[list[RawLine]] = deque()
+        """The parts that are not used yet: a record whose text turns out to be wanted is read again from its line."""
 
-    def _put(self, doi: Doi, message: Message, found: Sequence[Query], words: frozenset[str], where: str) -> None:
+        def parts() -> Iterator[list[RawLine]]:
+            for part in parts_of(self._lines()):
+                given.append(part)
+                yield part
+
+        for looked_at in self._looks(parts()):
+            for line, entries in zip(given.popleft(), looked_at, strict=True):
+                parsed: list[LookedAt | Unreadable] = []
+                for number, entry in enumerate(entries):
+                    if again is None:
+                        self.read_count += 1
+                        self.unreadable += [entry] if isinstance(entry, Unreadable) else []
+                    if isinstance(entry, Unreadable) or (again and entry.doi in again):
+                        continue
+                    if not (self._everything or entry.found or entry.doi in dois or citations.may_mean(entry.words)):
+                        continue
+                    if entry.message is None and entry.text is None:
+                        parsed = parsed or list(self._look(line))
+                        self._put(parsed[number])  # type: ignore[arg-type]  # it was a record before
+                    else:
+                        self._put(entry)
+
+    def _put(self, entry: LookedAt) -> None:
         """Of two records with one DOI keep the one indexed later, and of equals the one read later."""
+        doi = entry.doi
         if doi in self._at:
-            if (normalise.indexed_at(self._load(doi)) or "") > (normalise.indexed_at(message) or ""):
+            if (normalise.indexed_at(self._load(doi)) or "") > (entry.indexed or ""):
                 return
             self._titles.drop(self._at[doi])
-        for query in found:
-            self._hits[query].setdefault(doi)
-        text, digest = _text_and_digest(message)
-        raw = f"{json.dumps(where)}\n{digest}\n{text}".encode()
-        self._at[doi] = self._titles.add(doi, words)
+        for number in entry.found:
+            self._hits[self._queries[number]].setdefault(doi)
+        written = entry if entry.message is None else entry.written(wanted=True)
+        raw = f"{json.dumps(entry.place)}\n{written.digest}\n{written.text}".encode()
+        self._at[doi] = self._titles.add(doi, entry.words)
         self._starts.append(self._spool.seek(0, 2))
         self._lengths.append(len(raw))
         self._spool.write(raw)
@@ -202,14 +209,6 @@ class RecordFiles:
         self._spool.seek(self._starts[number])
         where, digest, text = self._spool.read(self._lengths[number]).decode().split("\n")
         return where, digest, text
-
-
-def _text_and_digest(message: Message) -> tuple[str, str]:
-    """The record as it would be stored, or what can be kept of it."""
-    try:
-        return normalise.serialise(message)
-    except RecordError:
-        return normalise.serialise(json.loads(normalise.serialise_any(message)[0]))
 
 
 class _Spooled(Sequence[Message]):
@@ -246,104 +245,6 @@ class _Ranked(_Spooled):
         if isinstance(index, slice):
             return _Ranked(self._archive, list(zip(self._dois[index], self._scores[index], strict=True)))
         return {**super().__getitem__(index), "score": self._scores[index]}
-
-
-def read_records(path: Path) -> Iterator[Message | Unreadable]:
-    """The records of one file, one at a time; other entries come as `Unreadable`."""
-    return (entry for _, entry in read_located(path))
-
-
-def _read_all(paths: Sequence[Path]) -> Iterator[tuple[str, Message | Unreadable]]:
-    for path in paths:
-        yield from read_located(path)
-
-
-def read_located(path: Path) -> Iterator[tuple[str, Message | Unreadable]]:
-    """The records of one file, each with its place: the file, and the line where lines are records."""
-    with open_unzipped(path) as file:
-        number, first = next(((n, line) for n, line in enumerate(file, start=1) if line.strip()), (0, b""))
-        head = _parsed(first)
-        if first and isinstance(head, (dict, list)):
-            yield from entries_of(head, f"{path}:{number}")
-            yield from _lines(path, file, number + 1)
-            return
-        rest = first + file.read()
-    if not rest.strip():
-        return
-    whole = _parsed(rest)
-    if not isinstance(whole, (dict, list)):
-        raise ConfigError(
-            f"{path}: this is not JSON; give Crossref records as .jsonl, .jsonl.gz, or a .json(.gz) with a list of them"
-        )
-    yield from entries_of(whole, str(path))
-
-
-def _lines(path: Path, file: IO[bytes], first: int) -> Iterator[tuple[str, Message | Unreadable]]:
-    for number, line in enumerate(file, start=first):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        value = _parsed(line)
-        if isinstance(value, (dict, list)):
-            yield from entries_of(value, where)
-        else:
-            said = line.decode(errors="replace").strip()
-            yield where, Unreadable(where, "this line is not a JSON record", said)
-
-
-def entries_of(value: Any, where: str) -> Iterator[tuple[str, Message | Unreadable]]:
-    """Each with its place: the records in a value: a record, a list, or a wrapper (`message` of the API, `items`, or a
-    labelled `work`)."""
-    if isinstance(value, list):
-        for number, item in enumerate(value, start=1):
-            yield from entries_of(item, f"{where}, entry {number}")
-    elif not isinstance(value, dict):
-        yield where, Unreadable(where, "this entry is not a JSON object", normalise.serialise_any(value)[0])
-    elif "DOI" not in value and (inner := next((k for k in ("message", "items", "work") if k in value), None)):
-        yield from entries_of(value[inner], where)
-    else:
-        yield where, value
-
-
-def _parsed(raw: bytes) -> Any:
-    try:
-        return parse_json(raw)
-    except (ValueError, RecursionError):
-        return None
-
-
-@contextmanager
-def open_unzipped(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, unzipped if it is gzipped; ConfigError when it cannot be read or is cut off."""
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            with gzip.open(raw) if zipped else raw as file:
-                yield file  # type: ignore[misc]
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise ConfigError(f"{path}: the gzip file is cut off or damaged ({error}); get it again") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); check the path") from None
-
-
-def _inspect(
-    where: str, entry: Message | Unreadable, doi: Doi | None, questions: Sequence[ExpectedQuery]
-) -> tuple[frozenset[str], list[Query]] | Unreadable:
-    """The words of a record's title and the queries that find it; `Unreadable` when it cannot be told whether it is wanted."""
-    if isinstance(entry, Unreadable):
-        return entry
-    try:
-        if doi is None:
-            raise RecordError(normalise.missing_doi_reason(entry))
-        title, abstract = normalise.title_and_abstract(entry)
-        return _words(title or ""), [q.query for q in questions if q.accepts(entry, title, abstract)]
-    except RecordError as error:
-        return Unreadable(where, str(error), normalise.serialise_any(entry)[0], doi)
-
-
-def _words(value: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(plain_text.fold(value)))
 
 
 class _Citations:

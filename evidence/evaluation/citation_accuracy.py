@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from evidence import doi as dois
-from evidence.crossref import normalise, records_from_files
+from evidence.crossref import entries_of_files, normalise
 from evidence.data_model import Doi, Work
 from evidence.errors import ConfigError, RecordError
 from evidence.evaluation.metrics import Counts, percent, ratio
@@ -145,7 +145,7 @@ class Index:
 
 def lines(path: Path) -> Iterator[str]:
     """The lines of a text file, plain or gzipped; ConfigError when it cannot be read."""
-    with records_from_files.open_unzipped(path) as file:
+    with entries_of_files.open_unzipped(path) as file:
         yield from (line.decode(errors="replace") for line in file)
 
 

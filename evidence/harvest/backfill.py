@@ -17,17 +17,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from evidence.crossref.entries_of_files import RawLine
 from evidence.crossref.public_data_file import Part, parts_of
-from evidence.data_model import Clock, Doi, Message
+from evidence.data_model import Clock, Doi
 from evidence.database import read_queries, writer
 from evidence.database.run_lock import locked
 from evidence.database.values_for_writer import BackfilledFile
 from evidence.errors import ConfigError
 from evidence.harvest import reference_lists, sync
 from evidence.harvest.ingest import ingest_unreadable
-from evidence.harvest.locked_run import FileInput, followed_citations, record_files, wanted_dois
+from evidence.harvest.locked_run import FileInput, followed_citations, record_files, searches_of, wanted_dois
 from evidence.harvest.progress import Progress
-from evidence.harvest.reader_processes import cores
+from evidence.harvest.reader_processes import RecordReaders, cores
 from evidence.harvest.run_outcome import Outcome
 from evidence.harvest.scan_parts import ScannedPart, Wanted
 from evidence.harvest.scan_processes import scanned_in_order
@@ -79,7 +80,7 @@ def run_backfill(
         raise ConfigError(
             f"{parts[0].place}: its server does not say of which day it is; name the day of the data file with --date"
         )
-    searches = tuple(source for source in config.sources if isinstance(source, Search))
+    searches = searches_of(config)
     lists = [source for source in config.sources if isinstance(source, ReferenceList)]
     if not searches and not lists:
         raise ConfigError(
@@ -111,10 +112,14 @@ def run_backfill(
             verdicts = read_queries.verdict_counts(opened.conn)
             return Outcome(0, "partial" if counts.troubles else "complete", verdicts=verdicts), counts
 
-        def located() -> Iterator[tuple[str, Message]]:
-            return ((place, json.loads(text)) for place, text in read_queries.backfill_records(opened.conn, last))
+        def lines() -> Iterator[RawLine]:
+            found = read_queries.backfill_records(opened.conn, last)
+            return (RawLine(place, text.encode()) for place, text in found)
 
-        with record_files(FileInput(DOOR, ()), config, opened, located) as records:
+        with (
+            RecordReaders(taxonomy, searches) as readers,
+            record_files(FileInput(DOOR, ()), config, opened, readers, lines) as records,
+        ):
             outcome = sync.sync(
                 config,
                 opened,

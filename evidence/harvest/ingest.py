@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
+from evidence.crossref.entries_of_files import Unreadable
 from evidence.crossref.normalise import doi_of, normalise, serialise_any
-from evidence.crossref.records_from_files import Unreadable
 from evidence.data_model import Decision, Doi, LookupResult, Message, RecordSource, Resolution
 from evidence.database import read_queries
 from evidence.database.values_for_writer import Counted, HarvestedPage, JudgedRecord, Reject, SearchRequest, Sighting

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from evidence import __version__
 from evidence.crossref import client
-from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles, Unreadable
-from evidence.data_model import SAME_WORK, Citation, Clock, Doi, Message, Query, RecordSource, iso_time
+from evidence.crossref.entries_of_files import RawLine
+from evidence.crossref.records_from_files import RecordFiles
+from evidence.data_model import SAME_WORK, Citation, Clock, Doi, RecordSource, iso_time
 from evidence.database import read_queries, writer
 from evidence.database.changes_since_last_run import RunChanges
 from evidence.database.connection import open_evidence
@@ -29,10 +31,11 @@ from evidence.harvest.chosen_providers import opened as opened_providers
 from evidence.harvest.deduplicate import pairs_need_update
 from evidence.harvest.ingest import ingest_unreadable
 from evidence.harvest.progress import NoProgress, Progress
-from evidence.harvest.reader_processes import reduce_garbage_collection
+from evidence.harvest.read_ahead import look_ahead
+from evidence.harvest.reader_processes import RecordReaders, reduce_garbage_collection
 from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import Config, FileSource, ReferenceList, Search
-from evidence.harvest.standing_searches import Matcher
+from evidence.harvest.standing_searches import expected_queries
 from evidence.harvest.stored_records import StoredRecords
 from evidence.rules.tag import why_without
 from evidence.rules.taxonomy import Taxonomy
@@ -80,10 +83,20 @@ def run_sync(
             return stages.sync(
                 config, opened, crossref, taxonomy, now=now, progress=progress, full=full, providers=asked
             )
-        records = stack.enter_context(record_files(files, config, opened))
+        readers = stack.enter_context(RecordReaders(taxonomy, searches_of(config)))
+        records = stack.enter_context(record_files(files, config, opened, readers))
         taken = records.kept_records if files.everything else ()
         outcome = stages.sync(
-            config, opened, records, taxonomy, now=now, progress=progress, full=full, take=taken, providers=asked
+            config,
+            opened,
+            records,
+            taxonomy,
+            now=now,
+            progress=progress,
+            full=full,
+            take=taken,
+            readers=readers,
+            providers=asked,
         )
         ingest_unreadable(opened, outcome, records.unreadable)
         outcome.read = records.read_count
@@ -254,25 +267,31 @@ def record_files(
     files: FileInput,
     config: Config,
     opened: writer.Store,
-    located: Callable[[], Iterator[tuple[str, Message | Unreadable]]] | None = None,
+    readers: RecordReaders,
+    lines: Callable[[], Iterator[RawLine]] | None = None,
 ) -> Iterator[RecordFiles]:
-    """The files as a record source with everything that this run will ask for. `located` gives their records, where these
-    were read before."""
-    questions = [ExpectedQuery(s.query, Matcher(s).accepts) for s in config.sources if isinstance(s, Search)]
+    """The files as a record source with everything that this run will ask for; `readers` know its searches. `lines` gives their
+    records, where these were read before."""
     with RecordFiles(
         files.paths,
         name=files.name,
-        questions=_distinct(questions),
+        questions=expected_queries(searches_of(config)),
         dois=wanted_dois(config, opened),
         citations=[c.text for c in _printed(config, opened)],
         everything=files.everything,
-        located=located,
+        lines=lines,
+        looks=partial(look_ahead, readers=readers, everything=files.everything),
     ) as records:
         followed = [s for s in config.sources if isinstance(s, ReferenceList) and s.of]
         cited = [citation for source in followed for citation in followed_citations(source, records)]
         if cited:
             records.keep_also(set().union(*map(reference_lists.possible_dois, cited)), [c.text for c in cited])
         yield records
+
+
+def searches_of(config: Config) -> tuple[Search, ...]:
+    """The searches among the sources."""
+    return tuple(source for source in config.sources if isinstance(source, Search))
 
 
 def wanted_dois(config: Config, opened: writer.Store) -> set[Doi]:
@@ -299,16 +318,3 @@ def followed_citations(source: ReferenceList, records: RecordSource) -> tuple[Ci
         return reference_lists.citations_of(source, records)
     except RejectedError:
         return ()
-
-
-def _distinct(questions: Sequence[ExpectedQuery]) -> list[ExpectedQuery]:
-    """Searches may have the same query and differ in their phrases; the files then answer them together."""
-    by_query: dict[Query, list[ExpectedQuery]] = {}
-    for question in questions:
-        by_query.setdefault(question.query, []).append(question)
-    return [
-        group[0]
-        if len(group) == 1
-        else ExpectedQuery(query, lambda m, t, a, g=tuple(group): any(q.accepts(m, t, a) for q in g))  # type: ignore[misc]
-        for query, group in by_query.items()
-    ]

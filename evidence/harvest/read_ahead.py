@@ -1,4 +1,4 @@
-"""Records of files that are about to be ingested, read and judged by other processes while those before them are written.
+"""Records of files, looked at, read and judged by other processes while those before them are kept or written.
 
 What they make of a record is used only where this process would make the same of it: where nobody decided on the work and no
 other provider has it. So it is of nearly all new works. May not write to a database.
@@ -7,39 +7,46 @@ other provider has it. So it is of nearly all new works. May not write to a data
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from functools import partial
 
+from evidence.crossref.entries_of_files import LookedAt, RawLine, Unreadable, look
 from evidence.data_model import RecordText
 from evidence.database.writer import Store
 from evidence.harvest.read_record import ReadRecord
-from evidence.harvest.reader_processes import Reader, Readers, ahead, readers
-from evidence.rules.taxonomy import Taxonomy
+from evidence.harvest.reader_processes import Reader, RecordReaders, ahead
+
+Looks = Callable[[], Iterable[Iterable[LookedAt | Unreadable]]]
+
+
+def look_ahead(
+    parts: Iterable[Sequence[RawLine]], readers: RecordReaders, everything: bool
+) -> Iterator[Iterable[Iterable[LookedAt | Unreadable]]]:
+    """What is in the lines of each part. When it is given, other processes look at the next part, if these are many."""
+    for looks in ahead(_looking(part, readers, everything) for part in parts):
+        yield looks()
+
+
+def _looking(part: Sequence[RawLine], readers: RecordReaders, everything: bool) -> Looks:
+    """Have the lines looked at: here, one after the other, where they are few or a whole document."""
+    asked = readers.for_records(len(part))
+    if part[0].whole or not asked.others:
+        return partial(map, partial(look, searches=asked.here.accepts), part)
+    return asked.ask(Reader.looked, [(line, everything) for line in part])
 
 
 def read_ahead(
-    parts: Iterable[list[RecordText]], store: Store, taxonomy: Taxonomy
-) -> Iterator[Callable[[], list[ReadRecord]]]:
-    """The records of each part, to be called for. When one is given, the reading of the next has begun, if these are many."""
-    with ExitStack() as stack:  # the processes are needed until the last part has been used
-        yield from ahead(_begun(parts, store, taxonomy, stack))
+    parts: Iterable[Sequence[RecordText]], store: Store, readers: RecordReaders
+) -> Iterator[list[ReadRecord]]:
+    """The records of each part. When they are given, other processes read those of the next, if these are many."""
+    for reading in ahead(_reading(part, store, readers) for part in parts):
+        yield reading()
 
 
-def _begun(
-    parts: Iterable[list[RecordText]], store: Store, taxonomy: Taxonomy, stack: ExitStack
-) -> Iterator[Callable[[], list[ReadRecord]]]:
-    """The parts, whose reading has begun. The processes stay open as long as `stack`."""
-    opened: Readers | None = None
-    for part in parts:
-        if opened is None:
-            opened = stack.enter_context(readers(taxonomy, None, len(part)))
-        yield _begin(part, store, opened)
-
-
-def _begin(part: Sequence[RecordText], store: Store, opened: Readers) -> Callable[[], list[ReadRecord]]:
+def _reading(part: Sequence[RecordText], store: Store, readers: RecordReaders) -> Callable[[], list[ReadRecord]]:
     """Have the records of a part read, and those judged whose content is new."""
     held = store.digests_and_bases([record.doi for record in part])
     asked = [(record, held.get(record.doi, ("",))[0] != record.digest) for record in part]
-    answers = opened.ask(Reader.told, asked)
+    answers = readers.for_records(len(part)).ask(Reader.told, asked)
     return lambda: [
         ReadRecord(doi, digest, text, told) for (doi, digest, text), told in zip(part, answers(), strict=True)
     ]

@@ -25,9 +25,12 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import IO, Any, TypeVar
 
+from evidence.crossref.entries_of_files import LookedAt, RawLine, Unreadable, look_and_write
 from evidence.data_model import Doi, RecordText, Work
 from evidence.harvest.judge_records import Made, RecordToJudge, make
 from evidence.harvest.read_record import Told, tell
+from evidence.harvest.sources import Search
+from evidence.harvest.standing_searches import expected_queries
 from evidence.rules import taxonomy as taxonomies
 from evidence.rules.judge import PartialJudgement, judge_changed_values
 from evidence.rules.taxonomy import SCREEN, Taxonomy, TouchedTexts, ValueKey
@@ -62,12 +65,16 @@ def reduce_garbage_collection() -> None:
 
 
 class Reader:
-    """What can be asked: to judge records, and what is to be known of works after an edit of rules. `before` are the marks of
-    the values before it."""
+    """What can be asked: to look at lines of files and judge records, and what is to be known of works after an edit of rules.
+    `before` are the marks of the values before it, `searches` those that the lines are looked at for."""
 
-    def __init__(self, taxonomy: Taxonomy, before: Mapping[ValueKey, str]) -> None:
+    def __init__(
+        self, taxonomy: Taxonomy, before: Mapping[ValueKey, str] | None = None, searches: Sequence[Search] = ()
+    ) -> None:
         self.taxonomy = taxonomy
-        self.before = before
+        self.before = before or {}
+        self.searches = searches
+        self.accepts = [question.accepts for question in expected_queries(searches)]
 
     @cached_property
     def changed(self) -> frozenset[ValueKey]:
@@ -86,6 +93,10 @@ class Reader:
     def made(self, records: Sequence[RecordToJudge]) -> list[Made]:
         """What is made of each of these records."""
         return [make(record, self.taxonomy) for record in records]
+
+    def looked(self, lines: Sequence[tuple[RawLine, bool]]) -> list[list[LookedAt | Unreadable]]:
+        """What is in each of these lines; with each, whether every record is wanted."""
+        return [look_and_write(line, self.accepts, everything) for line, everything in lines]
 
     def told(self, records: Sequence[tuple[RecordText, bool]]) -> list[Told]:
         """What each of these records says, and what is made of those that are new."""
@@ -173,11 +184,39 @@ def readers(taxonomy: Taxonomy, before: Mapping[ValueKey, str] | None, works: in
     """The readers for so many works: other processes only where these save more time than it takes to start them. `before` is
     None for whole records."""
     many = works >= (FROM_RECORDS if before is None else FROM_WORKS)
-    opened = Readers(Reader(taxonomy, before or {}), _processes() if many else 0)
+    opened = Readers(Reader(taxonomy, before), _processes() if many else 0)
     try:
         yield opened
     finally:
         opened.close()
+
+
+class RecordReaders:
+    """The readers for the records of files: other processes are started when many records are asked about at once, and end with
+    `close`."""
+
+    def __init__(self, taxonomy: Taxonomy, searches: Sequence[Search] = ()) -> None:
+        self._here = Reader(taxonomy, None, searches)
+        self._alone = Readers(self._here, 0)
+        self._opened: Readers | None = None
+
+    def __enter__(self) -> RecordReaders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def for_records(self, count: int) -> Readers:
+        """The readers to ask about so many records."""
+        if self._opened is None and count >= FROM_RECORDS:
+            self._opened = Readers(self._here, _processes())
+        return self._opened or self._alone
+
+    def close(self) -> None:
+        """End the other processes, if there are any; they are started again when they are needed."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
 
 def _processes() -> int:
@@ -194,10 +233,10 @@ class _Process:
     """Another interpreter that answers questions. It is told the rules with the first question."""
 
     def __init__(self, here: Reader) -> None:
-        self._rules: Any = (here.taxonomy.topic, here.taxonomy.digest, here.before)
+        self._rules: Any = (here.taxonomy.topic, here.taxonomy.digest, here.before, here.searches)
         path = os.pathsep.join(filter(None, sys.path))
         self._process = subprocess.Popen(  # noqa: S603 (our own interpreter)
-            [sys.executable, "-c", _SERVE],
+            [sys.executable, "-P", "-c", _SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -250,11 +289,11 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the run that asks, and with it this process
     asked, told = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing but answers goes into the pipe
-    topic, digest, before = _told(asked)
+    topic, digest, before, searches = _told(asked)
     taxonomy = taxonomies.load(topic)
     if taxonomy.digest != digest:  # the files have been edited since
         return
-    reader = Reader(taxonomy, before)
+    reader = Reader(taxonomy, before, searches)
     reduce_garbage_collection()
     while True:
         try:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from evidence.crossref import normalise
+from evidence.crossref.entries_of_files import Unreadable, entries_of
 from evidence.crossref.public_data_file import Part, blocks
-from evidence.crossref.records_from_files import Unreadable, entries_of
 from evidence.data_model import Doi, Message
 from evidence.database.values_for_writer import FoundRecord
 from evidence.errors import RecordError, SourceError, UnavailableError

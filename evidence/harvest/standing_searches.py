@@ -22,7 +22,9 @@ from datetime import date, timedelta
 from typing import Literal
 
 from evidence.crossref import normalise
-from evidence.data_model import Doi, Message, Page, RecordSource, Window
+from evidence.crossref.entries_of_files import Accepts
+from evidence.crossref.records_from_files import ExpectedQuery
+from evidence.data_model import Doi, Message, Page, Query, RecordSource, Window
 from evidence.errors import RecordError
 from evidence.harvest.sources import Search
 from evidence.rules.phrase_matching import Phrases
@@ -116,6 +118,21 @@ class Matcher:
     def _passes(self, message: Message) -> bool:
         kinds = [v for name, values in self.search.query.filters if name == "type" for v in values]
         return not kinds or message.get("type") in kinds
+
+
+def expected_queries(searches: Sequence[Search]) -> list[ExpectedQuery]:
+    """What files are asked for these searches. Some may have the same query and differ in their phrases; the files answer them
+    together."""
+    by_query: dict[Query, list[Matcher]] = {}
+    for search in searches:
+        by_query.setdefault(search.query, []).append(Matcher(search))
+    return [ExpectedQuery(query, _any_of(matchers)) for query, matchers in by_query.items()]
+
+
+def _any_of(matchers: Sequence[Matcher]) -> Accepts:
+    if len(matchers) == 1:
+        return matchers[0].accepts
+    return lambda message, title, abstract: any(each.accepts(message, title, abstract) for each in matchers)
 
 
 def read_pages(

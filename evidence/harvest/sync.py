@@ -23,7 +23,7 @@ from evidence.harvest import enrich, import_files, known_works, reference_lists,
 from evidence.harvest.ingest import aliases_of, ingest, look_up, messages_of, reject
 from evidence.harvest.progress import NoProgress, Progress
 from evidence.harvest.read_ahead import read_ahead
-from evidence.harvest.reader_processes import reduce_garbage_collection
+from evidence.harvest.reader_processes import RecordReaders, reduce_garbage_collection
 from evidence.harvest.run_outcome import Outcome, SyncRun
 from evidence.harvest.sources import FILES_SOURCE, REFRESH_SOURCE, Config, FileSource, ReferenceList, Search
 from evidence.providers.answers import Provider
@@ -47,6 +47,7 @@ def sync(
     progress: Progress | None = None,
     full: bool = False,
     take: Iterable[RecordText] = (),
+    readers: RecordReaders | None = None,
     providers: Sequence[Provider] = (),
     backfill: Mapping[str, Any] | None = None,
     partly: bool = False,
@@ -55,8 +56,9 @@ def sync(
     lock.
 
     `full` forgets the bookmarks and reads searches twice as deep, so what a search no longer finds is noticed. `take` are
-    records that are taken whole, whichever source finds them. `providers` are asked about the works that are due. `backfill`
-    is what was read of Crossref's public data file to find the records; `partly` says that some of it could not be read.
+    records that are taken whole, whichever source finds them, read by `readers`. `providers` are asked about the works that are
+    due. `backfill` is what was read of Crossref's public data file to find the records; `partly` says that some of it could not
+    be read.
     """
     reduce_garbage_collection()
     store.set_topic(taxonomy.topic)
@@ -76,8 +78,8 @@ def sync(
         for source in config.sources:
             with _continuing(run, source.id):
                 _harvest(run, source, SourceState(None, None) if full else states[source.id])
-        with _continuing(run, FILES_SOURCE):
-            _take(run, take)
+        with _continuing(run, FILES_SOURCE), readers or RecordReaders(taxonomy) as opened:
+            _take(run, take, opened)
         with _continuing(run, REFRESH_SOURCE):
             import_files.ask_again(run)
         with _continuing(run, REFRESH_SOURCE):
@@ -360,10 +362,8 @@ def _request(run: SyncRun, source: Search, sweep: standing_searches.SearchPage) 
 # ---------------------------------------------------------------------- files and known works
 
 
-def _take(run: SyncRun, take: Iterable[RecordText]) -> None:
-    parts = _parts(take, standing_searches.PART)
-    for read in read_ahead(parts, run.store, run.taxonomy):
-        records = read()
+def _take(run: SyncRun, take: Iterable[RecordText], readers: RecordReaders) -> None:
+    for records in read_ahead(_parts(take, standing_searches.PART), run.store, readers):
         sightings = [Sighting(record.doi, "file") for record in records if record.doi]
         ingest(run, FILES_SOURCE, sightings=sightings, read=records)
 

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evidence.crossref import normalise, records_from_files
-from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles, Unreadable, read_records
+from evidence.crossref.entries_of_files import Unreadable, read_records, title_words
+from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles
 from evidence.data_model import Doi, Message, Query
 from evidence.errors import ConfigError
 from evidence.rules import topic
@@ -57,9 +58,9 @@ def test_every_shape_is_read(tmp_path: Path, name: str, content: bytes) -> None:
 def test_a_broken_line_is_kept_with_its_place_and_the_rest_is_read(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(MARKOWITZ) + b'{"DOI": "10.5555/cut\n' + lines(7) + lines(STANGIER))
-    entries = list(read_records(file))
-    assert [e for e in entries if not isinstance(e, Unreadable)] == [MARKOWITZ, STANGIER]
-    assert [e.where for e in entries if isinstance(e, Unreadable)] == [f"{file}:2", f"{file}:3"]
+    found = list(read_records(file))
+    assert [e for e in found if not isinstance(e, Unreadable)] == [MARKOWITZ, STANGIER]
+    assert [e.where for e in found if isinstance(e, Unreadable)] == [f"{file}:2", f"{file}:3"]
 
 
 @pytest.mark.parametrize("content", [b"not json", b"<html>\n</html>", b"\x00\x01\x02", b"7\n8\n"])
@@ -134,7 +135,7 @@ def test_records_without_a_doi_are_said(tmp_path: Path) -> None:
 def test_the_snapshot_is_bundled() -> None:
     (path,) = topic.load().snapshot()
     assert path.name == records_from_files.SNAPSHOT
-    assert sum(1 for _ in read_records(path)) > 400
+    assert len(list(read_records(path))) > 400
 
 
 def test_complaints_name_the_line_of_their_own_file(tmp_path: Path) -> None:
@@ -175,11 +176,11 @@ def test_the_index_finds_what_looking_at_every_record_finds(
     """Records under a few DOIs, so that some replace others."""
     file = tmp_path / "a.jsonl"
     file.write_bytes(lines(*(message(f"10.5555/{n % 8}", title, 2000) for n, title in enumerate(titles))))
-    texts = [records_from_files._words(c) for c in citations]
+    texts = [title_words(c) for c in citations]
     with RecordFiles([file], citations=citations) as files:
         meant = {
             f"10.5555/{n % 8}"
-            for n, words in enumerate(map(records_from_files._words, titles))
+            for n, words in enumerate(map(title_words, titles))
             if words and any(len(words & text) >= 0.8 * len(words) for text in texts)
         }
         assert {m["DOI"] for m in kept(files)} == meant
@@ -187,7 +188,7 @@ def test_the_index_finds_what_looking_at_every_record_finds(
         for citation, text in zip(citations, texts, strict=True):
             ranked = []
             for record in kept(files):
-                words = records_from_files._words(str(record["title"][0]))
+                words = title_words(str(record["title"][0]))
                 if shared := len(words & text):
                     ranked.append((-(shared / len(words) + shared / 100), record["DOI"]))
             page = files.scan(Query((("bibliographic", citation),), rows=rows))

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from evidence.crossref import entries_of_files
+from evidence.crossref.entries_of_files import RawLine
 from evidence.data_model import Doi, Message
 from evidence.database.writer import Store, open_store
 from evidence.harvest import reader_processes, standing_searches
@@ -23,7 +25,7 @@ from evidence.harvest.reader_processes import Reader
 from evidence.harvest.sources import Config
 from evidence.rules import topic
 from evidence.rules.taxonomy import Taxonomy
-from tests.builders import decision, message
+from tests.builders import MALARIA, MARKOWITZ, STANGIER, decision, message
 from tests.edited_topic import add, edited
 from tests.killing import dumped
 
@@ -70,19 +72,21 @@ def changed(all_records: Sequence[Message]) -> list[Message]:
 
 @pytest.fixture
 def processes(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Sets how many other processes there are, for runs of any size; counts the records that they judged (`made`), and those
-    that they were asked about and that this process judged (`here`)."""
+    """Sets how many other processes there are, for runs of any size; counts the records that they judged (`made`), those
+    that they were asked about and that this process judged (`here`), and the lines of files that they looked at (`looked`)."""
     others = Counter[str]()
     answer = reader_processes._Process.answer
 
     def counted(self: Any, question: Any, works: Sequence[Any]) -> list[Any]:
         found: list[Any] = answer(self, question, works)
-        others["made"] += judged_of(works)
+        others["looked" if question is Reader.looked else "made"] += judged_of(works)
         return found
 
     def judged_of(works: Sequence[Any]) -> int:
-        """How many of the works are judged, and not only read."""
-        return len(works) if isinstance(works[0], RecordToJudge) else sum(new for _, new in works)
+        """How many of the works are judged, and not only read; of lines, all."""
+        if isinstance(works[0], RecordToJudge) or isinstance(works[0][0], RawLine):
+            return len(works)
+        return sum(new for _, new in works)
 
     def counted_here(name: str) -> None:
         asked = getattr(Reader, name)
@@ -101,6 +105,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(reader_processes, "FROM_RECORDS", 1)
     monkeypatch.setattr(rejudge_module, "JUDGE_PART", 25)
     monkeypatch.setattr(standing_searches, "PART", 25)
+    monkeypatch.setattr(entries_of_files, "PART_LINES", 25)
 
     def use(number: int) -> Counter[str]:
         monkeypatch.setattr(reader_processes, "_processes", lambda: number)
@@ -108,6 +113,50 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Any:
         return others
 
     return use
+
+
+FILES = (
+    "".join(json.dumps(record) + "\n" for record in records()[::2]),
+    # Lines that hold several records, that are no records, and that are broken.
+    "\n".join(
+        [
+            json.dumps({"message": {"items": records()[1::2]}}),
+            "",
+            '{"DOI": "10.5555/cut',
+            "7",
+            '[{"title": ["No DOI"]}]',
+        ]
+    ),
+    json.dumps({"items": [MARKOWITZ, STANGIER, *records()[5:60:3]]}, indent=1),
+    "".join(json.dumps(record) + "\n" for record in [*changed(records())[::5], MALARIA]),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("everything", [False, True])
+def test_files_are_looked_at_by_several_processes_as_by_one(
+    tmp_path: Path, small: Config, book: Taxonomy, processes: Any, everything: bool
+) -> None:
+    """With searches and a list of references, so that some records are wanted for what they are, and some only because others
+    name them."""
+    paths = tuple(tmp_path / f"{number}.json" for number in range(len(FILES)))
+    for path, text in zip(paths, FILES, strict=True):
+        path.write_text(text, encoding="utf-8")
+    found = []
+    for number in PROCESSES:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        db, ledger = folder / "evidence.db", folder / "decisions.db"
+        counts = processes(number)
+        files = FileInput("files", paths, everything)
+        for _ in range(2):  # the second time many are wanted because they are known
+            outcome = run_sync(db, ledger, small, book, lambda: NOW, NoProgress(), files=files)
+        assert counts["looked"] == 0 if not number else counts["looked"] > len(records())
+        found.append((set(dumped(db)), outcome.read))
+    assert sorted(found[0][0] ^ found[1][0]) == []
+    assert found[0][1] == found[1][1] == outcome.read
+    assert outcome.read is not None
+    assert outcome.read > len(records())
 
 
 def sync(folder: Path, name: str, of: Sequence[Message], book: Taxonomy) -> None:
@@ -131,14 +180,14 @@ def test_several_processes_leave_the_same_database_as_one(tmp_path: Path, book: 
         sync(folder, "first", first, book)
         states.append(set(dumped(db)))
         assert judged["made"] == 0 if not number else judged["made"] > 0
-        assert not number or judged.total() > len(first) // 2
+        assert not number or judged["made"] + judged["here"] > len(first) // 2
         with open_store(db, folder / "decisions.db") as store:
             store.append_decisions([decision(STUDY, "include"), decision(str(first[20]["DOI"]), "exclude")])
         judged = processes(number)
         sync(folder, "later", changed(first), book)
         states.append(set(dumped(db)))
         assert judged["made"] == 0 if not number else judged["made"] > 0
-        assert judged.total() < len(first)
+        assert judged["made"] + judged["here"] < len(first)
         found.append(states)
     for one, several in zip(*found, strict=True):
         assert sorted(one ^ several) == []

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -148,6 +149,19 @@ def test_a_process_that_cannot_load_the_same_rules_is_not_asked(
 
 
 @pytest.mark.slow
+def test_the_folder_in_which_somebody_works_is_no_part_of_the_program(
+    tmp_path: Path, after: Taxonomy, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evidence.py").write_text("raise SystemExit(1)")
+    monkeypatch.chdir(tmp_path)
+    reader = Reader(after, book.value_marks)
+    process = reader_processes._Process(reader)
+    try:
+        assert process.answer(Reader.touched, TEXTS) == reader.touched(TEXTS)
+    finally:
+        process.close()
+
+
 def test_the_processes_end_when_they_are_no_longer_needed(opened: Readers) -> None:
     opened.ask(Reader.touched, TEXTS)()
     processes = [opened._idle.get() for _ in range(2)]
