@@ -15,7 +15,7 @@ import itertools
 import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -137,7 +137,7 @@ class _Printed:
     """A parsed citation: its folded words, the offset of each in `folded`, and the punctuation before each (`parted`).
 
     `numbers` has each word with a digit, without leading zeros, and None for the others. `letters` are the longer words
-    without a digit. `ranges` are the ranges as printed, by what they begin with.
+    without a digit. `ranges` are the ranges as printed, by what they begin with. `begins` says which words begin a part.
     """
 
     words: tuple[str, ...]
@@ -147,6 +147,25 @@ class _Printed:
     numbers: tuple[str | None, ...]
     letters: tuple[str, ...]
     ranges: Mapping[str, Sequence[str]]
+    begins: tuple[bool, ...]
+    _outside: dict[tuple[int, int], _Outside] = field(default_factory=dict, compare=False)
+
+    def outside(self, span: tuple[int, int]) -> _Outside:
+        """What is printed outside the words (from, to) of a title. Most candidates have none, so it is kept."""
+        if (found := self._outside.get(span)) is None:
+            found = self._outside[span] = _read_outside(self, *span)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """The words of a citation outside a title, the numbers among them, and the volume and first page as it prints them.
+    `names` are the words among which authors are searched; None where there are none."""
+
+    words: tuple[str, ...]
+    numbers: tuple[str, ...]
+    place: Mapping[str, str]
+    names: _Names | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,29 +245,31 @@ def _parse(citation: str, fields: Mapping[str, str]) -> _Printed:
         end = match.end()
     numbers = tuple(_number(word) if any(map(str.isdigit, word)) else None for word in words)
     letters = tuple(word for word, number in zip(words, numbers, strict=True) if number is None and len(word) > 3)
-    return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words), numbers, letters, ranges)
+    begins = tuple(bool(set(mark) & _ENDS_A_PART) for mark in parted)
+    return _Printed(tuple(words), tuple(starts), tuple(parted), " ".join(words), numbers, letters, ranges, begins)
 
 
 def _compare(printed: _Printed, work: Work) -> tuple[CitationComparison, bool]:
     """The comparison, and whether it is certain enough to accept a record that only a search found."""
     title = _title(printed, work)
     first, last = title.span
-    place = _printed_place(*_outside(printed, title))
-    numbers = [number for number in printed.numbers[:first] + printed.numbers[last:] if number is not None]
-    grades: dict[Field, FieldGrade] = {"title": _title_grade(title, work), "author": _author(printed, title, work)}
-    grades |= _numbers(numbers, work, place.values())
+    outside = printed.outside(title.span)
+    numbers = list(outside.numbers)
+    grades: dict[Field, FieldGrade] = {
+        "title": _title_grade(title, work),
+        "author": _author(outside.names, title, work),
+    }
+    grades |= _numbers(numbers, work, outside.place.values())
     grades["container"] = _container(printed.words[last:] or printed.words[:first], work.container)
     score = sum(WEIGHTS[name] * (SILENT if grade is None else grade) for name, (grade, _) in grades.items())
     support = tuple(name for name, (grade, _) in grades.items() if grade is not None and grade >= 0.5)
     against = tuple(name for name, (grade, _) in grades.items() if grade == 0)
-    # A record whose title ends at the first markup has the beginning of the printed one, word for word.
-    another = title.likeness < TITLE_SAME and _prints_another(printed, title, work)
-    titled = another or _prints_a_title(printed, work)
-    agrees = _same(title, support, against) and (title.same or not titled or (not another and _telling(title, work)))
+    agrees = _same(title, support, against) and _may_be_its_title(printed, title, work)
     same = agrees or _same_with_errors(title, support)
-    other = not same and _other(title, support, against, titled)
-    errors = (*_errors(printed, title, place, against, work), *_close_errors(printed, title, grades, place, work))
-    errors = errors if same else ()
+    other = not same and _other(printed, title, support, against, work)
+    errors: tuple[CitationError, ...] = ()
+    if same:
+        errors = (*_errors(printed, title, outside, against, work), *_close_errors(printed, grades, outside, work))
     sentence = _sentence(grades, same, other)
     agreement = CitationComparison(round(score, 3), support, against, same, other, sentence, errors)
     unplaced = work.kind == "posted-content" and sum(not _YEAR.fullmatch(number) for number in numbers) >= 2
@@ -281,25 +302,37 @@ def _same_with_errors(title: _Title, support: tuple[Field, ...]) -> bool:
     )
 
 
-def _outside(printed: _Printed, title: _Title) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The words of a citation outside its title, and the marks before each."""
-    first, last = title.span
-    return printed.words[:first] + printed.words[last:], printed.parted[:first] + printed.parted[last:]
+def _read_outside(printed: _Printed, first: int, last: int) -> _Outside:
+    words = printed.words[:first] + printed.words[last:]
+    numbers = (number for number in printed.numbers[:first] + printed.numbers[last:] if number is not None)
+    place = _printed_place(words, printed.parted[:first] + printed.parted[last:])
+    zone = (printed.words[:first] if last else printed.words) or printed.words[last:]
+    names = [word for word in zone if not word.isdigit() and len(word) > 1]
+    return _Outside(words, tuple(numbers), place, _Names(names) if names else None)
+
+
+def _may_be_its_title(printed: _Printed, title: _Title, work: Work) -> bool:
+    """Whether the citation prints this title, none, or one with other words that place and author outweigh."""
+    if title.same:
+        return True
+    # A record whose title ends at the first markup has the beginning of the printed one, word for word.
+    another = title.likeness < TITLE_SAME and _prints_another(printed, title, work)
+    return not (another or _prints_a_title(printed, work)) or (not another and _telling(title, work))
 
 
 def _errors(
-    printed: _Printed, title: _Title, place: Mapping[str, str], against: tuple[Field, ...], work: Work
+    printed: _Printed, title: _Title, outside: _Outside, against: tuple[Field, ...], work: Work
 ) -> tuple[CitationError, ...]:
     """What the citation prints in the place of each field that contradicts the record. The title is judged as a whole, and the
     container is never contradicted, because nobody lists all abbreviations."""
     before_title = printed.words[: title.span[0] or len(printed.words)]
     printed_author = next((word for word in before_title if len(word) > 1), None)
-    years = _years(_outside(printed, title)[0], place.values())
+    years = _years(outside.words, outside.place.values())
     people = [author for author in work.authors if author.role == "author"] or list(work.authors)
     given: Mapping[str, str | None] = {
         "author": printed_author.capitalize() if printed_author else None,
         "year": min(years, key=lambda year: abs(int(year[:4]) - (work.year or 0)), default=None),
-        **place,
+        **outside.place,
     }
     recorded: Mapping[str, str | None] = {
         "author": _surname(people[0]) if people else None,
@@ -311,12 +344,12 @@ def _errors(
 
 
 def _close_errors(
-    printed: _Printed, title: _Title, grades: Mapping[Field, FieldGrade], place: Mapping[str, str], work: Work
+    printed: _Printed, grades: Mapping[Field, FieldGrade], outside: _Outside, work: Work
 ) -> Iterator[CitationError]:
     """What a citation of the work prints nearly right: a year one off in which it cannot have been published, and another last
     page. They do not speak for another work, so nothing but the list of errors knows of them."""
     if grades["year"][0] == YEAR_ONE_OFF:
-        nearest, _ = _nearest_year(_years(_outside(printed, title)[0], place.values()), work)
+        nearest, _ = _nearest_year(_years(outside.words, outside.place.values()), work)
         if not _may_be_its_year(int(nearest[:4]), work):
             yield CitationError("year", nearest, str(work.year))
     if grades["page"][0] == 1 and (given := _other_last_page(printed, work)) is not None:
@@ -368,14 +401,16 @@ def _printed_place(words: Sequence[str], marks: Sequence[str]) -> dict[str, str]
     return place
 
 
-def _other(title: _Title, support: tuple[Field, ...], against: tuple[Field, ...], prints_a_title: bool) -> bool:
+def _other(
+    printed: _Printed, title: _Title, support: tuple[Field, ...], against: tuple[Field, ...], work: Work
+) -> bool:
     """Whether the record is clearly not the cited work."""
     found = set(support) - {"title", "issue", "container"}
     if title.contradicted or title.same:
         return len(against) >= 2 and not found - {"year"}
     if title.likeness >= TITLE_LIKE:
         return len(found) < 2 and ("author" in against or len(against) >= 2)
-    if prints_a_title:
+    if _prints_a_title(printed, work) or _prints_another(printed, title, work):
         return not {"volume", "page"} <= found or "author" in against
     return len(set(support) - {"title", "issue"}) < 2 or "author" in against
 
@@ -395,8 +430,8 @@ def _prints_another(printed: _Printed, title: _Title, work: Work) -> bool:
     known = tuple(fold(names).split())
     first, last = title.span
     run = 0
-    for at, (word, number, mark) in enumerate(zip(printed.words, printed.numbers, printed.parted, strict=True)):
-        if number or set(mark) & _ENDS_A_PART or first <= at < last:
+    for at, (word, number, begins) in enumerate(zip(printed.words, printed.numbers, printed.begins, strict=True)):
+        if number or begins or first <= at < last:
             run = 0
         if first <= at < last:
             continue
@@ -479,17 +514,23 @@ def _locate(title: str, printed: _Printed) -> _Title:
         for begin in range(max(0, first - 1), first + 2)
         for end in range(max(begin + 1, last - 1), min(last + 1, len(printed.words)) + 1)
     ]
-    likeness, (first, last) = max((_likeness(title, printed.words[begin:end]), (begin, end)) for begin, end in spans)
+    likeness, best = 0.0, spans[0]
+    for begin, end in spans:
+        found = _likeness(title, printed.words[begin:end], likeness)
+        if (found, (begin, end)) > (likeness, best):
+            likeness, best = found, (begin, end)
+    first, last = best
     alone = bool(printed.parted[first] and (last == len(printed.words) or printed.parted[last]))
     same = likeness >= TITLE_SAME and (alone or (likeness >= TITLE_EXACT and _is_long(title)))
-    found = " ".join(printed.words[first:last])
-    contradicted = same and _ordinals(title) != _ordinals(found)
+    contradicted = same and _ordinals(title) != _ordinals(" ".join(printed.words[first:last]))
     return _Title(likeness, (first, last), same, _is_long(title) and alone, contradicted)
 
 
-def _likeness(title: str, words: Sequence[str]) -> float:
-    """Similarity 0…1. Blanks are ignored if that helps: line breaks and hyphens leave some."""
-    return max(fuzz.ratio(title, " ".join(words)), fuzz.ratio(title.replace(" ", ""), "".join(words))) / 100
+def _likeness(title: str, words: Sequence[str], least: float) -> float:
+    """Similarity 0…1; what is below `least` may be 0. Blanks are ignored if that helps: line breaks and hyphens leave some."""
+    cutoff = 100 * least - 1e-6
+    joined = fuzz.ratio(title.replace(" ", ""), "".join(words), score_cutoff=cutoff)
+    return max(fuzz.ratio(title, " ".join(words), score_cutoff=cutoff), joined) / 100
 
 
 def _is_long(title: str) -> bool:
@@ -528,15 +569,11 @@ def _title_grade(title: _Title, work: Work) -> FieldGrade:
     return 0, f"the title “{work.title[:80]}” is not in it"
 
 
-def _author(printed: _Printed, title: _Title, work: Work) -> FieldGrade:
+def _author(names: _Names | None, title: _Title, work: Work) -> FieldGrade:
     """The record's first author, or several others, among the words outside the title."""
     people = [author for author in work.authors if author.role == "author"] or list(work.authors)
-    before = printed.words[: title.span[0]] if title.span[1] else printed.words
-    zone = before or printed.words[title.span[1] :]
-    words = [word for word in zone if not word.isdigit() and len(word) > 1]
-    if not people or not words:
+    if not people or names is None:
         return None, "no author to compare"
-    names = _Names(words)
     if _named(people[0], names):
         return 1, f"the first author {_surname(people[0])} agrees"
     others = sum(_named(author, names) for author in people[1:8])
