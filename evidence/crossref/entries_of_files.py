@@ -75,11 +75,14 @@ def parts_of(lines: Iterable[RawLine]) -> Iterator[list[RawLine]]:
     part: list[RawLine] = []
     size = 0
     for line in lines:
-        if part and (line.whole or part[-1].whole or size > PART_BYTES or len(part) == PART_LINES):
+        if part and line.whole:
             yield part
             part, size = [], 0
         part.append(line)
         size += len(line.raw)
+        if line.whole or len(part) == PART_LINES or size >= PART_BYTES:
+            yield part
+            part, size = [], 0
     if part:
         yield part
 

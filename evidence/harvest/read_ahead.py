@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from evidence.crossref.entries_of_files import LookedAt, RawLine, Unreadable, look
+from evidence.crossref.entries_of_files import PART_BYTES, LookedAt, RawLine, Unreadable, look
 from evidence.data_model import RecordText
 from evidence.database.writer import Store
 from evidence.harvest.read_record import ReadRecord
-from evidence.harvest.reader_processes import Reader, RecordReaders, ahead
+from evidence.harvest.reader_processes import FROM_RECORDS, Reader, RecordReaders, ahead
 
 Looks = Callable[[], Iterable[Iterable[LookedAt | Unreadable]]]
 
@@ -28,10 +28,12 @@ def look_ahead(
 
 def _looking(part: Sequence[RawLine], readers: RecordReaders, everything: bool) -> Looks:
     """Have the lines looked at: here, one after the other, where they are few or a whole document."""
-    asked = readers.for_records(len(part))
-    if part[0].whole or not asked.others:
-        return partial(map, partial(look, searches=asked.here.accepts), part)
-    return asked.ask(Reader.looked, [(line, everything) for line in part])
+    if not part[0].whole:
+        large = sum(len(line.raw) for line in part) >= PART_BYTES  # few long lines take as much time as many short ones
+        asked = readers.for_records(FROM_RECORDS if large else len(part))
+        if asked.others:
+            return asked.ask(Reader.looked, [(line, everything) for line in part])
+    return partial(map, partial(look, searches=readers.accepts), part)
 
 
 def read_ahead(

@@ -25,7 +25,7 @@ from itertools import chain
 from queue import SimpleQueue
 from typing import IO, Any, TypeVar
 
-from evidence.crossref.entries_of_files import LookedAt, RawLine, Unreadable, look_and_write
+from evidence.crossref.entries_of_files import Accepts, LookedAt, RawLine, Unreadable, look_and_write
 from evidence.data_model import Doi, RecordText, Work
 from evidence.harvest.judge_records import Made, RecordToJudge, make
 from evidence.harvest.read_record import Told, tell
@@ -205,6 +205,11 @@ class RecordReaders:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def accepts(self) -> Sequence[Accepts]:
+        """The searches that lines are looked at for."""
+        return self._here.accepts
 
     def for_records(self, count: int) -> Readers:
         """The readers to ask about so many records."""

@@ -21,6 +21,7 @@ from evidence.harvest import rejudge as rejudge_module
 from evidence.harvest.judge_records import RecordToJudge
 from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
+from evidence.harvest.read_ahead import look_ahead
 from evidence.harvest.reader_processes import Reader
 from evidence.harvest.sources import Config
 from evidence.rules import topic
@@ -157,6 +158,22 @@ def test_files_are_looked_at_by_several_processes_as_by_one(
     assert found[0][1] == found[1][1] == outcome.read
     assert outcome.read is not None
     assert outcome.read > len(records())
+
+
+@pytest.mark.parametrize(("lines", "length", "started"), [(30, 10, 0), (30, 200_000, 1), (600, 10, 1)])
+def test_processes_are_started_for_many_lines_and_for_long_ones(
+    book: Taxonomy, monkeypatch: pytest.MonkeyPatch, lines: int, length: int, started: int
+) -> None:
+    monkeypatch.setattr(reader_processes, "_processes", lambda: 1)
+    record = json.dumps(message(STUDY, "x" * length, 2020)).encode()
+    found = entries_of_files.parts_of(RawLine(str(number), record) for number in range(lines))
+    with reader_processes.RecordReaders(book) as readers:
+        looked = [one for part in look_ahead(found, readers, True) for line in part for one in line]
+        assert readers.for_records(1).others == started
+        whole = RawLine("whole", json.dumps([json.loads(record)] * 30).encode(), whole=True)
+        (again,) = look_ahead([[whole]], readers, True)
+        looked += [one for line in again for one in line]
+    assert [one.doi for one in looked] == [STUDY] * (lines + 30)
 
 
 def sync(folder: Path, name: str, of: Sequence[Message], book: Taxonomy) -> None:
