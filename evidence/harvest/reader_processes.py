@@ -292,7 +292,8 @@ def _told(pipe: IO[bytes]) -> Any:
 def serve() -> None:
     """Answer the questions that come by standard input until it is closed: what another process does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the run that asks, and with it this process
-    asked, told = sys.stdin.buffer, sys.stdout.buffer
+    # With PYTHONUNBUFFERED, what Python has opened loses the rest of an answer when the process is suspended while it writes.
+    asked, told = sys.stdin.buffer, open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115 - open until the end
     sys.stdout = sys.stderr  # nothing but answers goes into the pipe
     topic, digest, before, searches = _told(asked)
     taxonomy = taxonomies.load(topic)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +163,34 @@ def test_the_folder_in_which_somebody_works_is_no_part_of_the_program(
         assert process.answer(Reader.touched, TEXTS) == reader.touched(TEXTS)
     finally:
         process.close()
+
+
+def test_a_process_that_was_suspended_goes_on_where_it_was(
+    after: Taxonomy, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with Ctrl-Z and `fg`, while it writes an answer that is longer than a pipe can hold."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    reader, works = Reader(after, book.value_marks), TEXTS * 2_000
+    process = reader_processes._Process(reader)
+    asks, tells = process._process.stdin, process._process.stdout
+    assert asks is not None
+    assert tells is not None
+    threads = ThreadPoolExecutor(1)
+    try:
+        reader_processes._tell(asks, process._rules)
+        reader_processes._tell(asks, ("touched", works))
+        select.select([tells], [], [])  # it has begun to write
+        time.sleep(0.2)
+        process._process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        process._process.send_signal(signal.SIGCONT)
+        time.sleep(0.1)
+        answer = threads.submit(reader_processes._told, tells)
+        assert answer.result(timeout=30) == reader.touched(works)
+    finally:
+        process._process.kill()
+        process.close()
+        threads.shutdown()
 
 
 def test_the_processes_end_when_they_are_no_longer_needed(opened: Readers) -> None:
