@@ -391,7 +391,7 @@ class LookupResult:
 
 
 class RecordText(NamedTuple):
-    """A record as it is stored: JSON text and its digest (see `crossref.normalise.serialise`), and the DOI that it states."""
+    """A record as it is stored: JSON text and its digest (see `crossref.normalise.serialise`), and the DOI of its work."""
 
     doi: Doi
     digest: str

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -31,7 +31,7 @@ _WORD = re.compile(r"[^\W\d_]{4,}|\d{4}")
 
 
 class RawLine(NamedTuple):
-    """A line of a file, or a file that is one JSON document (`whole`), with its place."""
+    """A line of a file, or all of a file that is one JSON document (`whole`), with its place."""
 
     place: str
     raw: bytes
@@ -51,7 +51,7 @@ class Unreadable:
 class LookedAt(NamedTuple):
     """A record of a file: its place and DOI, when it was indexed, the words of its title, and the numbers of the searches that it
     matches. `message` is the record, where this process has parsed it; where another has, `text` and `digest` are what it would
-    be stored with, if it is known to be wanted."""
+    be stored with, if a search finds it or every record is wanted."""
 
     place: str
     doi: Doi
@@ -62,12 +62,11 @@ class LookedAt(NamedTuple):
     text: str | None = None
     digest: str | None = None
 
-    def written(self, wanted: bool) -> LookedAt:
-        """The same for another process: with its text, if it is wanted, in place of the record."""
-        if self.message is None or not (wanted or self.found):
-            return self._replace(message=None)
-        text, digest = normalise.serialise_whole(self.message)
-        return self._replace(message=None, text=text, digest=digest)
+    def written(self) -> tuple[str, str]:
+        """The text and the digest with which the record would be stored."""
+        if self.text is not None and self.digest is not None:
+            return self.text, self.digest
+        return normalise.serialise_whole(self.message or {})
 
 
 def parts_of(lines: Iterable[RawLine]) -> Iterator[list[RawLine]]:
@@ -94,14 +93,21 @@ def lines_of(paths: Iterable[Path]) -> Iterator[RawLine]:
 
 def _lines_of(path: Path) -> Iterator[RawLine]:
     with open_unzipped(path) as file:
-        at, first = next(((n, line) for n, line in enumerate(file, start=1) if line.strip()), (0, b""))
-        if isinstance(_parsed(first), (dict, list)):
-            yield RawLine(f"{path}:{at}", first)
-            for number, line in enumerate(file, start=at + 1):
-                if line.strip():
-                    yield RawLine(f"{path}:{number}", line)
-        elif (rest := first + file.read()).strip():
-            yield RawLine(str(path), rest, whole=True)
+        lines = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        begun = list(islice(lines, 2))
+        if len(begun) == 2 and not _is_line(*(line for _, line in begun)):
+            yield RawLine(str(path), b"".join([*(line for _, line in begun), file.read()]), whole=True)
+            return
+        for number, line in chain(begun, lines):
+            yield RawLine(f"{path}:{number}", line, whole=len(begun) == 1)
+
+
+def _is_line(first: bytes, second: bytes) -> bool:
+    """Whether the first line of a file is JSON by itself, and not the beginning of a document."""
+    if len(first) < PART_BYTES:
+        return isinstance(_parsed(first), (dict, list))
+    # Too long to be parsed for this alone: after a value, a document goes on with a comma or a bracket that closes.
+    return first.rstrip().endswith((b"}", b"]")) and second.lstrip().startswith((b"{", b"["))
 
 
 def read_records(path: Path) -> Iterator[Message | Unreadable]:
@@ -109,14 +115,24 @@ def read_records(path: Path) -> Iterator[Message | Unreadable]:
     return (entry for line in _lines_of(path) for _, entry in entries_in(line))
 
 
-def look(line: RawLine, searches: Sequence[Accepts]) -> Iterator[LookedAt | Unreadable]:
-    """What is in a line; ConfigError for a whole document that is no JSON."""
-    return (_looked_at(place, entry, searches) for place, entry in entries_in(line))
+def look(
+    line: RawLine, searches: Sequence[Accepts] = (), known: Collection[Doi] = ()
+) -> Iterator[LookedAt | Unreadable]:
+    """What is in a line, but for the records of known DOIs; ConfigError for a whole document that is no JSON."""
+    for place, entry in entries_in(line):
+        if not (known and normalise.doi_of(entry) in known):
+            yield _looked_at(place, entry, searches)
 
 
 def look_and_write(line: RawLine, searches: Sequence[Accepts], everything: bool) -> list[LookedAt | Unreadable]:
     """What is in a line, for another process: with the text of a record where a search accepts it or `everything` is wanted."""
-    return [one if isinstance(one, Unreadable) else one.written(everything) for one in look(line, searches)]
+    found: list[LookedAt | Unreadable] = []
+    for one in look(line, searches):
+        if isinstance(one, LookedAt):
+            text, digest = one.written() if everything or one.found else (None, None)
+            one = one._replace(message=None, text=text, digest=digest)
+        found.append(one)
+    return found
 
 
 def entries_in(line: RawLine) -> Iterator[tuple[str, Message | Unreadable]]:

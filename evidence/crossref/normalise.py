@@ -221,8 +221,11 @@ def _encode(value: object) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # a number beyond 64 bits, half a surrogate pair, or deep nesting: rare
-        text = json.dumps(_holdable(value, 0), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return text.encode()
+        held = _holdable(value, 0)
+    try:
+        return orjson.dumps(held, option=orjson.OPT_SORT_KEYS)  # as the text would be written when it is read again
+    except TypeError:
+        return json.dumps(held, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _holdable(value: object, depth: int) -> object:

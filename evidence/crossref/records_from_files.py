@@ -18,7 +18,7 @@ from functools import partial, reduce
 from itertools import islice
 from operator import and_
 from pathlib import Path
-from typing import IO, overload
+from typing import IO, Any, overload
 
 from evidence.crossref import normalise
 from evidence.crossref.entries_of_files import (
@@ -26,6 +26,7 @@ from evidence.crossref.entries_of_files import (
     LookedAt,
     RawLine,
     Unreadable,
+    entries_in,
     lines_of,
     look,
     parts_of,
@@ -48,8 +49,7 @@ class ExpectedQuery:
     accepts: Accepts
 
 
-Parts = Iterable[list[RawLine]]
-Looks = Callable[[Parts], Iterable[Iterable[Iterable[LookedAt | Unreadable]]]]
+Looks = Callable[[Iterable[list[RawLine]]], Iterable[Iterable[Iterable[LookedAt | Unreadable]]]]
 """What looks at the lines of each part (`entries_of_files.look`, with the searches that will be run), in their order."""
 
 
@@ -78,8 +78,6 @@ class RecordFiles:
         self.name = name
         self._lines = lines or partial(lines_of, tuple(paths))
         self._queries = [question.query for question in questions]
-        self._look = partial(look, searches=[question.accepts for question in questions])
-        self._looks: Looks = looks or (lambda parts: (map(self._look, part) for part in parts))
         self._everything = everything
         self.requests = self.bytes = 0
         self.date = None
@@ -93,7 +91,9 @@ class RecordFiles:
         self._hits: dict[Query, dict[Doi, None]] = {question.query: {} for question in questions}
         self._titles = _Titles()
         try:
-            self._keep(frozenset(dois), _Citations(map(title_words, citations)))
+            self._keep(
+                looks or _looking_here([question.accepts for question in questions]), dois, citations, count=True
+            )
         except BaseException:
             self._spool.close()
             raise
@@ -142,8 +142,7 @@ class RecordFiles:
         """Read the files a second time for these: what is wanted may be known only from a record in them, such as one whose
         reference list is followed. Nothing is counted or reported again."""
         if not self._everything:
-            wanted = frozenset(dois) - self._at.keys()
-            self._keep(wanted, _Citations(map(title_words, citations)), again=frozenset(self._at))
+            self._keep(_looking_here((), known=frozenset(self._at)), dois, citations, count=False)
 
     @property
     def kept_records(self) -> Iterator[RecordText]:
@@ -152,31 +151,28 @@ class RecordFiles:
             _, digest, text = self._read(doi)
             yield RecordText(doi, digest, text)
 
-    def _keep(self, dois: frozenset[Doi], citations: _Citations, again: frozenset[Doi] | None = None) -> None:
-        """One pass over the files. In a second one `again` are the DOIs that the first kept."""
+    def _keep(self, looks: Looks, dois: Collection[Doi], citations: Iterable[str], *, count: bool) -> None:
+        """One pass over the files, in which records and what is unreadable are counted or not."""
+        wanted, cited = frozenset(dois), _Citations(map(title_words, citations))
         given: deque[list[RawLine]] = deque()
-        """The parts that are not used yet: a record whose text turns out to be wanted is read again from its line."""
+        """The parts that are not used yet: of a record that turns out to be wanted, the line is parsed again."""
 
         def parts() -> Iterator[list[RawLine]]:
             for part in parts_of(self._lines()):
                 given.append(part)
                 yield part
 
-        for looked_at in self._looks(parts()):
+        for looked_at in looks(parts()):
             for line, entries in zip(given.popleft(), looked_at, strict=True):
-                parsed: list[LookedAt | Unreadable] = []
+                parsed: list[Any] = []
                 for number, entry in enumerate(entries):
-                    if again is None:
-                        self.read_count += 1
-                        self.unreadable += [entry] if isinstance(entry, Unreadable) else []
-                    if isinstance(entry, Unreadable) or (again and entry.doi in again):
-                        continue
-                    if not (self._everything or entry.found or entry.doi in dois or citations.may_mean(entry.words)):
-                        continue
-                    if entry.message is None and entry.text is None:
-                        parsed = parsed or list(self._look(line))
-                        self._put(parsed[number])  # type: ignore[arg-type]  # it was a record before
-                    else:
+                    self.read_count += count
+                    if isinstance(entry, Unreadable):
+                        self.unreadable += [entry] if count else []
+                    elif self._everything or entry.found or entry.doi in wanted or cited.may_mean(entry.words):
+                        if entry.message is None and entry.text is None:
+                            parsed = parsed or [found for _, found in entries_in(line)]
+                            entry = entry._replace(message=parsed[number])
                         self._put(entry)
 
     def _put(self, entry: LookedAt) -> None:
@@ -188,8 +184,8 @@ class RecordFiles:
             self._titles.drop(self._at[doi])
         for number in entry.found:
             self._hits[self._queries[number]].setdefault(doi)
-        written = entry if entry.message is None else entry.written(wanted=True)
-        raw = f"{json.dumps(entry.place)}\n{written.digest}\n{written.text}".encode()
+        text, digest = entry.written()
+        raw = f"{json.dumps(entry.place)}\n{digest}\n{text}".encode()
         self._at[doi] = self._titles.add(doi, entry.words)
         self._starts.append(self._spool.seek(0, 2))
         self._lengths.append(len(raw))
@@ -209,6 +205,11 @@ class RecordFiles:
         self._spool.seek(self._starts[number])
         where, digest, text = self._spool.read(self._lengths[number]).decode().split("\n")
         return where, digest, text
+
+
+def _looking_here(searches: Sequence[Accepts], known: Collection[Doi] = ()) -> Looks:
+    """Looks at one line after the other, in this process."""
+    return lambda parts: (map(partial(look, searches=searches, known=known), part) for part in parts)
 
 
 class _Spooled(Sequence[Message]):

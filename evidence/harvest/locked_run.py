@@ -286,6 +286,8 @@ def record_files(
         cited = [citation for source in followed for citation in followed_citations(source, records)]
         if cited:
             records.keep_also(set().union(*map(reference_lists.possible_dois, cited)), [c.text for c in cited])
+        if not files.everything:  # nothing more is read by others
+            readers.close()
         yield records
 
 

@@ -15,20 +15,20 @@ from evidence.database.writer import Store
 from evidence.harvest.read_record import ReadRecord
 from evidence.harvest.reader_processes import FROM_RECORDS, Reader, RecordReaders, ahead
 
-Looks = Callable[[], Iterable[Iterable[LookedAt | Unreadable]]]
+Answers = Callable[[], Iterable[Iterable[LookedAt | Unreadable]]]
 
 
 def look_ahead(
     parts: Iterable[Sequence[RawLine]], readers: RecordReaders, everything: bool
 ) -> Iterator[Iterable[Iterable[LookedAt | Unreadable]]]:
     """What is in the lines of each part. When it is given, other processes look at the next part, if these are many."""
-    for looks in ahead(_looking(part, readers, everything) for part in parts):
-        yield looks()
+    for answers in ahead(_looking(part, readers, everything) for part in parts):
+        yield answers()
 
 
-def _looking(part: Sequence[RawLine], readers: RecordReaders, everything: bool) -> Looks:
-    """Have the lines looked at: here, one after the other, where they are few or a whole document."""
-    if not part[0].whole:
+def _looking(part: Sequence[RawLine], readers: RecordReaders, everything: bool) -> Answers:
+    """Have the lines looked at: here, one after the other, where they are few, or so long that they could not be shared."""
+    if not part[0].whole and max(len(line.raw) for line in part) < PART_BYTES:
         large = sum(len(line.raw) for line in part) >= PART_BYTES  # few long lines take as much time as many short ones
         asked = readers.for_records(FROM_RECORDS if large else len(part))
         if asked.others:

@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import chain
+from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any, TypeVar
 
@@ -207,6 +208,11 @@ class RecordReaders:
         self.close()
 
     @property
+    def running(self) -> bool:
+        """Whether other processes have been started."""
+        return self._opened is not None
+
+    @property
     def accepts(self) -> Sequence[Accepts]:
         """The searches that lines are looked at for."""
         return self._here.accepts
@@ -239,7 +245,7 @@ class _Process:
 
     def __init__(self, here: Reader) -> None:
         self._rules: Any = (here.taxonomy.topic, here.taxonomy.digest, here.before, here.searches)
-        path = os.pathsep.join(filter(None, sys.path))
+        path = os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)  # as this process finds modules
         self._process = subprocess.Popen(  # noqa: S603 (our own interpreter)
             [sys.executable, "-P", "-c", _SERVE],
             stdin=subprocess.PIPE,
@@ -307,3 +313,4 @@ def serve() -> None:
         except EOFError:
             return
         _tell(told, getattr(reader, question)(works))
+        del works  # not kept while nothing is asked

@@ -23,8 +23,10 @@ MAX_DIGITS: Final = 4_000
 MAX_DEPTH: Final = 200
 """Levels of objects and lists that are read as such, where there are too many to read."""
 
-_LONG_NUMBER: Final = b"0" * 19
-_DIGITS_AS_NOUGHTS: Final = bytes.maketrans(b"123456789", b"0" * 9)
+_AS_NUMBERS: Final = bytes.maketrans(b"123456789-:[ \t\r\n", b"000000000" + b"," * 7)
+_LONG_NUMBER: Final = b"," + b"0" * 19
+"""A whole number of 19 digits, where only digits and what may stand before a number are told apart: in a text, such digits nearly
+always stand after a letter or a quotation mark."""
 _WRITTEN_LEVELS: Final = 250
 """orjson writes some more levels of objects and lists than this, and no deeper ones."""
 
@@ -79,25 +81,17 @@ def parse_json(body: bytes) -> Any:
     `NaN`, `Infinity` and `1e999`, which JSON does not have, become null, a whole number of thousands of digits and
     what is nested deeper than `MAX_DEPTH` become their text.
     """
+    # The quick reader makes a fraction of a whole number of more than 64 bits.
+    if _LONG_NUMBER in b"," + body.translate(_AS_NUMBERS):
+        return _parsed_with_care(body)
     try:
         value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        if body.count(b"{") + body.count(b"[") > _WRITTEN_LEVELS:
+            orjson.dumps(value)  # it reads deeper than Python can go, but does not write so
+    except (orjson.JSONDecodeError, TypeError):
+        value = None
         return _parsed_with_care(body)
-    return _parsed_with_care(body) if _may_be_misread(body, value) else value
-
-
-def _may_be_misread(body: bytes, value: object) -> bool:
-    """Whether the quick reader may have read something otherwise: it makes a fraction of a whole number of more than 64 bits, and
-    it reads deeper than Python can go."""
-    if _LONG_NUMBER in body.translate(_DIGITS_AS_NOUGHTS):
-        return True
-    if body.count(b"{") + body.count(b"[") <= _WRITTEN_LEVELS:
-        return False
-    try:
-        orjson.dumps(value)
-    except TypeError:
-        return True
-    return False
+    return value
 
 
 def _parsed_with_care(body: bytes) -> Any:

@@ -591,3 +591,20 @@ def test_what_is_written_is_the_record_and_its_digest_sees_the_content_only(reco
     assert json.loads(text) == {key: value for key, value in record.items() if key != "score"}
     assert digest == normalise.record_digest(record | {"score": 7.5, "indexed": {}})
     assert digest != normalise.record_digest(record | {"publisher": "Another"})
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["DOI", "title", "indexed", "score", "type", "é"]),
+        st.recursive(st.none() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5),
+    ),
+    st.integers(0, 400),
+)
+def test_a_record_that_is_read_again_is_written_as_before(record: dict[str, Any], levels: int) -> None:
+    """Nested so deep; with half characters, numbers that JSON does not have, and such as two programs write differently."""
+    deep: Any = [1e-7, record]
+    for _ in range(levels):
+        deep = [deep]
+    text, digest = normalise.serialise_whole(record | {"deep": deep, "small": 1e-7})
+    assert normalise.serialise(json.loads(text)) == (text, digest)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evidence.crossref import normalise, records_from_files
+from evidence.crossref import entries_of_files, normalise, records_from_files
 from evidence.crossref.entries_of_files import Unreadable, read_records, title_words
 from evidence.crossref.records_from_files import ExpectedQuery, RecordFiles
 from evidence.data_model import Doi, Message, Query
@@ -78,6 +78,30 @@ def test_a_cut_gzip_and_a_missing_file_are_refused(tmp_path: Path) -> None:
         list(read_records(tmp_path / "none.jsonl"))
     (tmp_path / "empty.jsonl").write_bytes(b"")
     assert list(read_records(tmp_path / "empty.jsonl")) == []
+
+
+def test_long_first_lines_are_told_from_the_beginning_of_a_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not parsed for this."""
+    monkeypatch.setattr(entries_of_files, "PART_BYTES", 20)
+    pages, whole, rows = tmp_path / "pages.jsonl", tmp_path / "whole.json", tmp_path / "rows.json"
+    pages.write_bytes(lines({"items": [MARKOWITZ, LIPSITZ]}, {"items": [STANGIER]}))
+    whole.write_text(json.dumps([MARKOWITZ, LIPSITZ, STANGIER], indent=1))
+    rows.write_text("[" + "\n,".join(map(json.dumps, (MARKOWITZ, LIPSITZ, STANGIER))) + "\n]")
+    for file, places in ((pages, (":1", ":2")), (whole, ("",)), (rows, ("",))):
+        assert list(read_records(file)) == [MARKOWITZ, LIPSITZ, STANGIER]
+        assert [line.place for line in entries_of_files.lines_of([file])] == [f"{file}{place}" for place in places]
+
+
+def test_a_file_of_one_line_is_a_document(tmp_path: Path) -> None:
+    """It may be long, so it is parsed once, and its records are looked at one by one."""
+    file = tmp_path / "page.json"
+    file.write_bytes(b"\n" + lines({"message": {"items": [MARKOWITZ, {"title": ["No DOI"]}]}}))
+    assert [(line.place, line.whole) for line in entries_of_files.lines_of([file])] == [(f"{file}:2", True)]
+    with RecordFiles([file], everything=True) as files:
+        assert [u.where for u in files.unreadable] == [f"{file}:2, entry 2"]
+        assert kept(files) == [MARKOWITZ]
 
 
 def test_only_what_is_asked_for_is_kept(tmp_path: Path) -> None:

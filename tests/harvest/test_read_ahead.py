@@ -19,7 +19,7 @@ from evidence.database.writer import Store, open_store
 from evidence.harvest import reader_processes, standing_searches
 from evidence.harvest import rejudge as rejudge_module
 from evidence.harvest.judge_records import RecordToJudge
-from evidence.harvest.locked_run import FileInput, rejudge_database, run_sync
+from evidence.harvest.locked_run import FileInput, record_files, rejudge_database, run_sync
 from evidence.harvest.progress import NoProgress
 from evidence.harvest.read_ahead import look_ahead
 from evidence.harvest.reader_processes import Reader
@@ -174,6 +174,19 @@ def test_processes_are_started_for_many_lines_and_for_long_ones(
         (again,) = look_ahead([[whole]], readers, True)
         looked += [one for line in again for one in line]
     assert [one.doi for one in looked] == [STUDY] * (lines + 30)
+
+
+def test_the_processes_end_when_all_files_are_read(
+    tmp_path: Path, small: Config, book: Taxonomy, processes: Any
+) -> None:
+    """Unless all records are taken afterwards."""
+    processes(1)
+    file = tmp_path / "a.jsonl"
+    file.write_text(FILES[0], encoding="utf-8")
+    with open_store(tmp_path / "evidence.db") as store, reader_processes.RecordReaders(book) as readers:
+        for everything in (False, True):
+            with record_files(FileInput("files", (file,), everything), small, store, readers):
+                assert readers.running == everything
 
 
 def sync(folder: Path, name: str, of: Sequence[Message], book: Taxonomy) -> None:

@@ -165,6 +165,21 @@ def test_the_folder_in_which_somebody_works_is_no_part_of_the_program(
         process.close()
 
 
+def test_a_process_finds_the_modules_of_the_current_folder_where_this_one_does(
+    tmp_path: Path, after: Taxonomy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    process = reader_processes._Process(Reader(after, {}))
+    environment = Path(f"/proc/{process._process.pid}/environ")
+    try:
+        if not environment.exists():
+            pytest.skip("this system has no /proc")
+        assert f"PYTHONPATH={tmp_path}{os.pathsep}".encode() in environment.read_bytes()
+    finally:
+        process.close()
+
+
 def test_a_process_that_was_suspended_goes_on_where_it_was(
     after: Taxonomy, book: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,13 @@ def test_the_quick_reader_reads_what_the_careful_one_reads(
             assert repr(json_body.parse_json(sent)) == repr(expected)
 
 
+def test_digits_in_a_text_do_not_call_for_the_careful_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the keys of references that Crossref makes."""
+    monkeypatch.setattr(json_body, "_parsed_with_care", lambda _: pytest.fail("it is slower"))
+    record = {"key": "2023030208482955500_10.1000/1-R1", "n": 2**59, "year": [[2020, 1]], "f": 0.1234567890123456789}
+    assert json_body.parse_json(json.dumps({"reference": [record] * 300}).encode()) == {"reference": [record] * 300}
+
+
 @pytest.mark.parametrize(
     ("sent", "words"),
     [
