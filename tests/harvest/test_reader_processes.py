@@ -168,16 +168,18 @@ def test_the_folder_in_which_somebody_works_is_no_part_of_the_program(
 def test_a_process_finds_the_modules_of_the_current_folder_where_this_one_does(
     tmp_path: Path, after: Taxonomy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    started: list[str] = []
+    start: Any = subprocess.Popen
+
+    def noted(*command: Any, env: dict[str, str], **more: Any) -> Any:
+        started.append(env["PYTHONPATH"])
+        return start(*command, env=env, **more)
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend("")
-    process = reader_processes._Process(Reader(after, {}))
-    environment = Path(f"/proc/{process._process.pid}/environ")
-    try:
-        if not environment.exists():
-            pytest.skip("this system has no /proc")
-        assert f"PYTHONPATH={tmp_path}{os.pathsep}".encode() in environment.read_bytes()
-    finally:
-        process.close()
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    reader_processes._Process(Reader(after, {})).close()
+    assert [path.split(os.pathsep)[0] for path in started] == [str(tmp_path)]
 
 
 def test_a_process_that_was_suspended_goes_on_where_it_was(
