@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from contextlib import suppress
 from typing import Any, Final
 
 import orjson
@@ -27,8 +28,9 @@ _AS_NUMBERS: Final = bytes.maketrans(b"123456789-:[ \t\r\n", b"000000000" + b","
 _LONG_NUMBER: Final = b"," + b"0" * 19
 """A whole number of 19 digits, where only digits and what may stand before a number are told apart: in a text, such digits nearly
 always stand after a letter or a quotation mark."""
-_WRITTEN_LEVELS: Final = 250
-"""orjson writes some more levels of objects and lists than this, and no deeper ones."""
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_LEVELS, _MOST_LEFT = 40, 500
+"""After so many levels were taken away, so many brackets may be left, which are not that many levels more."""
 
 _NESTING = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -81,17 +83,21 @@ def parse_json(body: bytes) -> Any:
     `NaN`, `Infinity` and `1e999`, which JSON does not have, become null, a whole number of thousands of digits and
     what is nested deeper than `MAX_DEPTH` become their text.
     """
-    # The quick reader makes a fraction of a whole number of more than 64 bits.
-    if _LONG_NUMBER in b"," + body.translate(_AS_NUMBERS):
-        return _parsed_with_care(body)
-    try:
-        value = orjson.loads(body)
-        if body.count(b"{") + body.count(b"[") > _WRITTEN_LEVELS:
-            orjson.dumps(value)  # it reads deeper than Python can go, but does not write so
-    except (orjson.JSONDecodeError, TypeError):
-        value = None
-        return _parsed_with_care(body)
-    return value
+    # The quick reader makes a fraction of a whole number of more than 64 bits, and reads deeper than Python can go.
+    if _LONG_NUMBER not in b"," + body.translate(_AS_NUMBERS) and not _may_be_deep(body):
+        with suppress(orjson.JSONDecodeError):
+            return orjson.loads(body)
+    return _parsed_with_care(body)
+
+
+def _may_be_deep(body: bytes) -> bool:
+    """Whether there may be more levels of objects and lists than some hundreds. Brackets in texts count, too."""
+    brackets = body.translate(None, _NO_BRACKETS)
+    for _ in range(_LEVELS):
+        if len(brackets) <= _MOST_LEFT:
+            return False
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")  # a level less
+    return True
 
 
 def _parsed_with_care(body: bytes) -> Any:
