@@ -50,7 +50,7 @@ from evidence.rules import taxonomy
 
 SIZES = (1_000, 10_000, 100_000)
 MOST_CITATIONS = 100_000
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 340, 300, 46, 34, 34
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 340, 300, 56, 34, 34
 RIGHT = 96
 """Room for the names beside the ends of the lines."""
 DASHES = ("none", "6 3", "2 2", "8 2 2 2", "10 4", "1 3", "4 1", "12 3 3 3")
