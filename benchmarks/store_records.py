@@ -117,13 +117,8 @@ def main() -> None:
     both = ours.reading + ours.storing
     print(f"{arguments.works} works, {cores()} cores: storing {ours.storing}, reading the file {ours.reading}")
     print(f"at most {LIMIT} times the floor is wanted")
-    for name, seconds, named in (
-        ("floor", floor, f" ({parts})"),
-        ("floor with the cache and log size of the tracker", tuned, ""),
-    ):
-        print(
-            f"{name}: {seconds}{named}; ratio of storing {ours.storing.over(seconds)}, with reading {both.over(seconds)}"
-        )
+    for name, least in ((f"floor ({parts})", floor), ("floor with the cache and log size of the tracker", tuned)):
+        print(f"{name}: {least}; ratio of storing {ours.storing.over(least)}, with reading {both.over(least)}")
     print(f"finding duplicates, not included: {ours.duplicates}")
     peaks = f"peak memory {ours.memory[0]:.0f} MB after a quarter, {ours.memory[1]:.0f} MB after all"
     print(f"{arguments.works / ours.storing.clock:.0f} works/s; {peaks}")
@@ -164,16 +159,16 @@ def tracker(folder: Path, raw: Path, count: int) -> Tracker:
             yield record
 
     start = Seconds.now()
-    readers = RecordReaders(book)
     with (
-        readers,
+        RecordReaders(book) as readers,
         RecordFiles([raw], everything=True, looks=partial(look_ahead, readers=readers, everything=True)) as files,
     ):
         read = Seconds.now()
         with open_store(folder / "evidence.db") as store:
             nowhere = Config(None, (), (), ())
-            now = lambda: datetime.now(UTC)  # noqa: E731
-            stages.sync(nowhere, store, NoSource(), book, now=now, take=kept(files), readers=readers)
+            stages.sync(
+                nowhere, store, NoSource(), book, now=lambda: datetime.now(UTC), take=kept(files), readers=readers
+            )
     return Tracker(read - start, Seconds.now() - read - duplicates, duplicates, memory)
 
 

@@ -64,9 +64,10 @@ class LookedAt(NamedTuple):
 
     def written(self) -> tuple[str, str]:
         """The text and the digest with which the record would be stored."""
-        if self.text is not None and self.digest is not None:
-            return self.text, self.digest
-        return normalise.serialise_whole(self.message or {})
+        if self.message is not None:
+            return normalise.serialise_whole(self.message)
+        assert self.text is not None and self.digest is not None  # noqa: S101 (one of both is always there)
+        return self.text, self.digest
 
 
 def parts_of(lines: Iterable[RawLine]) -> Iterator[list[RawLine]]:

@@ -261,10 +261,10 @@ class _Process:
         asks, tells = self._process.stdin, self._process.stdout
         assert asks is not None and tells is not None  # noqa: S101 (both are pipes)
         if self._rules is not None:
-            _tell(asks, self._rules)
+            _send(asks, self._rules)
             self._rules = None
-        _tell(asks, (question.__name__, works))
-        found: list[Answer] = _told(tells)
+        _send(asks, (question.__name__, works))
+        found: list[Answer] = _receive(tells)
         return found
 
     def close(self) -> None:
@@ -278,16 +278,16 @@ class _Process:
         self._process.wait()
 
 
-def _tell(pipe: IO[bytes], value: object) -> None:
-    """Write a value at once: what is written bit by bit waits for the interpreter's lock each time."""
+def _send(pipe: IO[bytes], value: object) -> None:
+    """Send a value at once: what is written bit by bit waits for the interpreter's lock each time."""
     data = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     pipe.write(len(data).to_bytes(_SIZE))
     pipe.write(data)
     pipe.flush()
 
 
-def _told(pipe: IO[bytes]) -> Any:
-    """The next value that the other side tells; EOFError when it has ended."""
+def _receive(pipe: IO[bytes]) -> Any:
+    """The next value that the other side sends; EOFError when it has ended."""
     size = int.from_bytes(pipe.read(_SIZE))
     data = pipe.read(size)
     if not size or len(data) < size:
@@ -301,7 +301,7 @@ def serve() -> None:
     # With PYTHONUNBUFFERED, what Python has opened loses the rest of an answer when the process is suspended while it writes.
     asked, told = sys.stdin.buffer, open(sys.stdout.fileno(), "wb", closefd=False)  # noqa: SIM115 - open until the end
     sys.stdout = sys.stderr  # nothing but answers goes into the pipe
-    topic, digest, before, searches = _told(asked)
+    topic, digest, before, searches = _receive(asked)
     taxonomy = taxonomies.load(topic)
     if taxonomy.digest != digest:  # the files have been edited since
         return
@@ -309,8 +309,8 @@ def serve() -> None:
     reduce_garbage_collection()
     while True:
         try:
-            question, works = _told(asked)
+            question, works = _receive(asked)
         except EOFError:
             return
-        _tell(told, getattr(reader, question)(works))
+        _send(told, getattr(reader, question)(works))
         del works  # not kept while nothing is asked

@@ -189,12 +189,14 @@ def test_the_processes_end_when_all_files_are_read(
                 assert readers.running == everything
 
 
-def sync(folder: Path, name: str, of: Sequence[Message], book: Taxonomy) -> None:
-    """Take these records into the database of the folder, as `evidence sync --from` does."""
+def sync(folder: Path, name: str, of: Sequence[Message], book: Taxonomy) -> int:
+    """Take these records into the database of the folder, as `evidence sync --from` does; returns how many works were judged
+    again after they had been written."""
     file = folder.parent / f"{name}.jsonl"
     file.write_text("".join(json.dumps(record) + "\n" for record in of), encoding="utf-8")
     files = FileInput(name, (file,), everything=True)
-    run_sync(folder / "evidence.db", folder / "decisions.db", NOWHERE, book, lambda: NOW, NoProgress(), files=files)
+    db, ledger = folder / "evidence.db", folder / "decisions.db"
+    return run_sync(db, ledger, NOWHERE, book, lambda: NOW, NoProgress(), files=files).rejudged
 
 
 @pytest.mark.slow
@@ -283,7 +285,10 @@ def test_what_others_made_is_not_used_where_a_person_decided(
     db, ledger = tmp_path / "evidence.db", tmp_path / "decisions.db"
     with open_store(db, ledger) as store:
         store.append_decisions([decision(STUDY, "exclude")])
-    sync(tmp_path, "first", [message(STUDY, "Interpersonal psychotherapy at sea", 2019), *records()[1:5]], book)
+    rejudged = sync(
+        tmp_path, "first", [message(STUDY, "Interpersonal psychotherapy at sea", 2019), *records()[1:5]], book
+    )
+    assert rejudged == 0
     with open_store(db, ledger) as store:
         found = store.conn.execute("select verdict, decided from works where doi = ?", (STUDY,)).fetchone()
     assert found == ("exclude", "person")

@@ -194,15 +194,15 @@ def test_a_process_that_was_suspended_goes_on_where_it_was(
     assert tells is not None
     threads = ThreadPoolExecutor(1)
     try:
-        reader_processes._tell(asks, process._rules)
-        reader_processes._tell(asks, ("touched", works))
+        reader_processes._send(asks, process._rules)
+        reader_processes._send(asks, ("touched", works))
         select.select([tells], [], [])  # it has begun to write
         time.sleep(0.2)
         process._process.send_signal(signal.SIGSTOP)
         time.sleep(0.1)
         process._process.send_signal(signal.SIGCONT)
         time.sleep(0.1)
-        answer = threads.submit(reader_processes._told, tells)
+        answer = threads.submit(reader_processes._receive, tells)
         assert answer.result(timeout=30) == reader.touched(works)
     finally:
         process._process.kill()
